@@ -1,0 +1,1 @@
+"""One means a file: SQL, files, models, jobs."""

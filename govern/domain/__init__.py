@@ -1,0 +1,1 @@
+"""Frozen nouns and the one meaning of admitted; no I/O, no clock."""

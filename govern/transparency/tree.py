@@ -1,0 +1,117 @@
+"""Grow an RFC 6962 tree and prove things about it, in memory.
+
+Every full subtree's hash is kept, level by level, as concatenated bytes: 64 bytes a leaf.
+Storage is someone else's: see ``tiles.py`` for what to write.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from govern.transparency.merkle import EMPTY_ROOT, leaf_hash, node_hash
+
+
+class Tree:
+    """An append-only Merkle tree (RFC 6962 section 2.1)."""
+
+    def __init__(self) -> None:
+        self._levels: list[bytearray] = [bytearray()]
+
+    @classmethod
+    def from_leaves(cls, leaves: Iterable[bytes]) -> Tree:
+        """Build a tree over leaf data (not hashes)."""
+        tree = cls()
+        tree.append([leaf_hash(leaf) for leaf in leaves])
+        return tree
+
+    @property
+    def size(self) -> int:
+        """Number of leaves."""
+        return len(self._levels[0]) // 32
+
+    def append(self, leaf_hashes: Sequence[bytes]) -> None:
+        """Add leaf hashes (32 bytes each) at the end."""
+        self._levels[0] += b"".join(leaf_hashes)
+        level = 0
+        while self._lift(level):
+            level += 1
+
+    def _lift(self, level: int) -> bool:
+        """Hash the new full pairs of ``level`` into the next; say whether there were any."""
+        if len(self._levels) == level + 1:
+            self._levels.append(bytearray())
+        have, want = len(self._levels[level + 1]) // 32, len(self._levels[level]) // 64
+        if want <= have:
+            return False
+        sha256, pairs = hashlib.sha256, bytes(self._levels[level][have * 64 : want * 64])
+        self._levels[level + 1] += b"".join(
+            [sha256(b"\1" + pairs[at : at + 64]).digest() for at in range(0, len(pairs), 64)]
+        )
+        return True
+
+    def truncate(self, size: int) -> None:
+        """Forget the leaves from ``size`` on (recovery after a failed batch)."""
+        for level, hashes in enumerate(self._levels):
+            del hashes[(size >> level) * 32 :]
+
+    def hash_at(self, level: int, index: int) -> bytes:
+        """Return the hash of the full subtree ``index`` of 2**level leaves."""
+        return bytes(self._levels[level][32 * index : 32 * index + 32])
+
+    def root(self, size: int | None = None) -> bytes:
+        """Return the root hash of the first ``size`` leaves (all by default)."""
+        size = self.size if size is None else size
+        if not 0 <= size <= self.size:
+            raise ValueError(f"size {size} is outside a tree of {self.size}")
+        return self._range(0, size) if size else EMPTY_ROOT
+
+    def inclusion(self, index: int, size: int | None = None) -> list[bytes]:
+        """Return the inclusion proof of leaf ``index`` in the first ``size`` leaves."""
+        size = self.size if size is None else size
+        if not 0 <= index < size <= self.size:
+            raise ValueError(f"index {index} or size {size} is outside a tree of {self.size}")
+        proof: list[bytes] = []
+        start, end = 0, size
+        while end - start > 1:
+            split = start + _split(end - start)
+            if index < split:
+                proof.append(self._range(split, end))
+                end = split
+            else:
+                proof.append(self._range(start, split))
+                start = split
+        return proof[::-1]
+
+    def consistency(self, old_size: int, new_size: int | None = None) -> list[bytes]:
+        """Return the consistency proof from ``old_size`` to ``new_size`` leaves."""
+        new_size = self.size if new_size is None else new_size
+        if not 0 <= old_size <= new_size <= self.size:
+            raise ValueError(f"sizes {old_size}, {new_size} are outside a tree of {self.size}")
+        if old_size in (0, new_size):
+            return []
+        proof: list[bytes] = []
+        start, end, whole = 0, new_size, True
+        while old_size != end:
+            split = start + _split(end - start)
+            if old_size <= split:
+                proof.append(self._range(split, end))
+                end = split
+            else:
+                proof.append(self._range(start, split))
+                start, whole = split, False
+        return ([] if whole else [self._range(start, end)]) + proof[::-1]
+
+    def _range(self, start: int, end: int) -> bytes:
+        """Return the hash over leaves start..end, start aligned to the subtree's size."""
+        count = end - start
+        level = count.bit_length() - 1
+        if count == 1 << level:
+            return self.hash_at(level, start >> level)
+        split = start + _split(count)
+        return node_hash(self._range(start, split), self._range(split, end))
+
+
+def _split(count: int) -> int:
+    """Return the largest power of two smaller than ``count``."""
+    return 1 << ((count - 1).bit_length() - 1)

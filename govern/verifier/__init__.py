@@ -1,0 +1,1 @@
+"""The offline verifier: no Flask, no SQL, no network."""
