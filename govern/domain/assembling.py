@@ -1,0 +1,190 @@
+"""Sort verified statements into evidence sets, and turn a set into what policy reads.
+
+Pure. Statements may come in any order and from any store; this is the one place that
+knows which go where, for the control plane, the gate and the offline verifier alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from govern.domain import predicates
+from govern.domain.evidence import EvidenceSet, materials, trained_by
+from govern.errors import EvidenceError
+from govern.transparency.encoding import format_time
+from govern.transparency.trust import TrustRoot
+from govern.transparency.verify import VerifiedStatement
+
+
+class StatementIndex:
+    """Verified statements, found by digest, by kind, and by what they are about."""
+
+    def __init__(self, statements: Iterable[VerifiedStatement]) -> None:
+        self.by_digest = {item.digest: item for item in statements}
+
+    def of_kind(self, kind: str, subject: str | None = None) -> list[VerifiedStatement]:
+        """Return statements of a kind (about a subject), oldest first."""
+        found = (
+            item
+            for item in self.by_digest.values()
+            if item.kind == kind and (subject is None or item.statement.has_subject(subject))
+        )
+        return sorted(found, key=lambda item: item.log_index)
+
+    def get(self, digest: str, what: str) -> VerifiedStatement:
+        """Return one statement.
+
+        Raises:
+            EvidenceError: it is not here.
+        """
+        if digest not in self.by_digest:
+            raise EvidenceError(f"{what} {digest} is missing")
+        return self.by_digest[digest]
+
+    def lineage_of(self, candidate: str) -> list[VerifiedStatement]:
+        """Return training runs, feature builds and data sets behind a candidate's bytes."""
+        found: dict[str, VerifiedStatement] = {}
+        wanted = [candidate]
+        while wanted:
+            digest = wanted.pop()
+            for kind in (predicates.PROVENANCE, predicates.DATASET):
+                for item in self.of_kind(kind, digest):
+                    if item.digest not in found:
+                        found[item.digest] = item
+                        wanted += materials(item) if kind == predicates.PROVENANCE else []
+        return list(found.values())
+
+
+def load_candidate(
+    index: StatementIndex, candidate: str, trust: TrustRoot, *, before: int | None = None
+) -> EvidenceSet:
+    """Load candidate, lineage, checks and waivers.
+
+    Args:
+        index: verified statements.
+        candidate: the candidate digest.
+        trust: the trust root.
+        before: only statements with a smaller log index count (None: all).
+    """
+    evidence = EvidenceSet(trust)
+    statement = _newest(_until(index.of_kind(predicates.CANDIDATE, candidate), before))
+    if statement is None:
+        raise EvidenceError(f"no candidate statement for {candidate}")
+    quoted = statement.statement.predicate.get("model_signature", "")
+    evidence.add_candidate(statement, index.get(str(quoted), "the model signature"))
+    evidence.add_lineage(_until(index.lineage_of(candidate), before))
+    for check in _until(index.of_kind(predicates.TEST_RESULT, candidate), before):
+        evidence.add_check(check)
+    for waiver in _until(index.of_kind(predicates.WAIVER, candidate), before):
+        evidence.add_waiver(waiver)
+    return evidence
+
+
+def load_decision(
+    index: StatementIndex, decision: VerifiedStatement, trust: TrustRoot
+) -> EvidenceSet:
+    """Load everything up to a decision, as it stood in the log when it was made."""
+    candidate = decision.statement.subject
+    evidence = load_candidate(index, candidate, trust, before=decision.log_index)
+    evidence.add_decision(decision)
+    return evidence
+
+
+def load_admission(index: StatementIndex, admission: str, trust: TrustRoot) -> EvidenceSet:
+    """Load the whole chain up to one admission.
+
+    Raises:
+        EvidenceError, UntrustedSignerError: see ``EvidenceSet``.
+    """
+    statement = index.get(admission, "the admission")
+    predicate = statement.statement.predicate
+    decision = index.get(str(predicate.get("decision")), "the decision")
+    evidence = load_decision(index, decision, trust)
+    quoted = predicate.get("approvals")
+    if not isinstance(quoted, list):
+        raise EvidenceError("the admission lists no approvals")
+    for digest in quoted:
+        evidence.add_approval(index.get(str(digest), "the approval"))
+    _refuse_hidden_rejection(index, evidence, statement)
+    evidence.add_admission(statement)
+    return evidence
+
+
+def _refuse_hidden_rejection(
+    index: StatementIndex, evidence: EvidenceSet, admission: VerifiedStatement
+) -> None:
+    quoted = {item.digest for item in evidence.approvals}
+    assert evidence.decision is not None
+    for vote in index.of_kind(predicates.APPROVAL, evidence.digest):
+        same = vote.statement.predicate.get("decision") == evidence.decision.digest
+        if same and vote.digest not in quoted and vote.log_index < admission.log_index:
+            raise EvidenceError(f"the admission leaves out the vote of {vote.signer}")
+
+
+def evidence_document(evidence: EvidenceSet, as_of: date) -> dict[str, Any]:
+    """Return the evidence as the plain JSON that policy rules read.
+
+    Args:
+        evidence: loaded at least up to its lineage.
+        as_of: the date that ages are counted from.
+    """
+    assert evidence.candidate is not None
+    predicate = dict(evidence.candidate.statement.predicate)
+    return {
+        "candidate": {**predicate, "digest": evidence.digest},
+        "lineage": _lineage_document(evidence),
+        "checks": {
+            name: _check_document(check, as_of) for name, check in sorted(evidence.checks.items())
+        },
+        "waivers": [
+            {
+                **item.statement.predicate,
+                "granted_by": item.statement.predicate.get("granted_by", [item.signer]),
+            }
+            for item in evidence.waivers
+        ],
+        "evidence": evidence.evidence_index(),
+    }
+
+
+def _lineage_document(evidence: EvidenceSet) -> dict[str, Any]:
+    datasets, features, training = [], [], []
+    for item in evidence.lineage:
+        name, digest = item.statement.subjects[0]
+        row = {"name": name, "digest": digest, "recorded_at": format_time(item.proven_at)}
+        if item.kind == predicates.DATASET:
+            datasets.append(row)
+        elif item.statement.has_subject(evidence.digest):
+            training.append({**row, "by": trained_by(item)})
+        else:
+            features.append(row)
+    return {
+        "complete": not evidence.gaps,
+        "gaps": list(evidence.gaps),
+        "datasets": datasets,
+        "features": features,
+        "training": training,
+        "trained_by": sorted({row["by"] for row in training if row["by"]}),
+        "signatures_verified": True,
+    }
+
+
+def _check_document(check: VerifiedStatement, as_of: date) -> dict[str, Any]:
+    result = dict(check.statement.predicate["govern"])
+    age = (as_of - check.proven_at.date()).days
+    return {**result, "age_days": age, "checked_at": format_time(check.proven_at)}
+
+
+def _until(items: Sequence[VerifiedStatement], before: int | None) -> list[VerifiedStatement]:
+    return [item for item in items if before is None or item.log_index < before]
+
+
+def _newest(items: Sequence[VerifiedStatement]) -> VerifiedStatement | None:
+    return max(items, key=lambda item: item.log_index, default=None)
+
+
+def as_of_date(now: datetime) -> date:
+    """Return the date a decision made at ``now`` is made as of (UTC)."""
+    return now.date()
