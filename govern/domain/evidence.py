@@ -335,9 +335,8 @@ def _configuration(check: VerifiedStatement) -> list[dict[str, Any]]:
 
 def _expect_kind(statement: VerifiedStatement, kind: str) -> None:
     if statement.kind != kind:
-        raise EvidenceError(
-            f"expected a {predicates.name_of(kind)} statement, got {predicates.name_of(statement.kind)}"
-        )
+        wanted, got = predicates.name_of(kind), predicates.name_of(statement.kind)
+        raise EvidenceError(f"expected a {wanted} statement, got {got}")
 
 
 def _text(statement: VerifiedStatement, key: str) -> str:
@@ -354,6 +353,5 @@ def require_service(statement: VerifiedStatement, trust: TrustRoot) -> None:
         UntrustedSignerError: another identity signed it.
     """
     if not trust.has_role(statement.signer, "service"):
-        raise UntrustedSignerError(
-            f"{predicates.name_of(statement.kind)} was signed by {statement.signer}, not the service"
-        )
+        what = predicates.name_of(statement.kind)
+        raise UntrustedSignerError(f"{what} was signed by {statement.signer}, not the service")

@@ -1,0 +1,219 @@
+"""Votes and admissions: who may, under which decision, and until when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from govern.domain import predicates
+from govern.domain.assembling import StatementIndex, load_admission, load_decision
+from govern.domain.evidence import EvidenceSet, decision_digest
+from govern.errors import ConflictError, NotFoundError, RefusedError, VerificationError
+from govern.services.recording import Recorder
+from govern.services.tracing import statements_about
+from govern.transparency.encoding import format_time
+from govern.transparency.verify import VerifiedStatement
+
+VOTES = ("approve", "reject", "dissent")
+COMMENT_CHARS_MAX = 10_000
+
+
+def newest_decision(index: StatementIndex, candidate: str) -> VerifiedStatement:
+    """Return the newest decision about a candidate.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    decisions = index.of_kind(predicates.SVR, candidate)
+    if not decisions:
+        raise NotFoundError(f"no decision about {candidate}; run `govern check run` first")
+    return decisions[-1]
+
+
+def under_review(recorder: Recorder, decision: str) -> tuple[EvidenceSet, StatementIndex]:
+    """Load a decision with the votes cast on it so far.
+
+    Raises:
+        NotFoundError: no such decision.
+        ConflictError: a newer decision has replaced it, so approvals under it are void.
+    """
+    statement = recorder.find(decision)
+    if statement is None or statement.kind != predicates.SVR:
+        raise NotFoundError(f"no decision {decision}")
+    candidate = statement.statement.subject
+    index = statements_about(recorder, candidate)
+    newest = newest_decision(index, candidate)
+    if newest.digest != decision:
+        raise ConflictError(
+            f"decision {decision[:19]}… was replaced by {newest.digest[:19]}…; review that one"
+        )
+    evidence = load_decision(index, statement, recorder.trust)
+    for vote in index.of_kind(predicates.APPROVAL, candidate):
+        if vote.statement.predicate.get("decision") == decision:
+            evidence.add_approval(vote)
+    return evidence, index
+
+
+def vote(
+    recorder: Recorder,
+    decision: str,
+    *,
+    approver: str,
+    choice: str,
+    comment: str,
+    evidence_read: Sequence[str] = (),
+) -> VerifiedStatement:
+    """Record one reviewer's vote on a decision.
+
+    Args:
+        decision: the decision's statement digest.
+        approver: e-mail address; the vote is signed in this name.
+        choice: ``approve``, ``reject`` or ``dissent``.
+        comment: why; required for reject and dissent.
+        evidence_read: digests of the statements that were opened.
+
+    Raises:
+        RefusedError: the person may not vote, and why.
+        ConflictError: the decision was replaced, or is a denial that nobody can approve.
+    """
+    evidence, _ = under_review(recorder, decision)
+    reasons = vote_refusals(evidence, approver, choice, comment)
+    if reasons:
+        raise RefusedError(f"{approver} cannot {choice}: {reasons[0]}", reasons)
+    assert evidence.decision is not None and evidence.candidate is not None
+    predicate = {
+        "decision": decision,
+        "decision_digest": decision_digest(evidence.decision),
+        "approver": approver,
+        "role": "reviewer",
+        "vote": choice,
+        "comment": comment,
+        "evidence_read": sorted(evidence_read),
+        "approved_at": format_time(recorder.clock()),
+    }
+    subject = [evidence.candidate.statement.subjects[0]]
+    return recorder.record(predicates.APPROVAL, subject, predicate, signer=approver)
+
+
+def vote_refusals(evidence: EvidenceSet, approver: str, choice: str, comment: str) -> list[str]:
+    """Return every reason why this vote cannot be cast; empty when it can."""
+    assert evidence.decision is not None
+    reasons = []
+    if choice not in VOTES:
+        reasons.append(f"a vote is one of {', '.join(VOTES)}")
+    barred = evidence.barred().get(approver)
+    if barred:
+        reasons.append(f"separation of duties: {approver} {barred}")
+    if not evidence.trust.has_role(approver, "reviewer"):
+        reasons.append("not a reviewer in the trust file")
+    if approver in {item.signer for item in evidence.approvals}:
+        reasons.append("has voted on this decision already")
+    if choice in ("reject", "dissent") and not comment.strip():
+        reasons.append(f"a {choice} needs a comment that says why")
+    if len(comment) > COMMENT_CHARS_MAX:
+        reasons.append(f"a comment has at most {COMMENT_CHARS_MAX} characters")
+    outcome = evidence.decision.statement.predicate["govern"].get("outcome")
+    if choice == "approve" and outcome == "deny":
+        reasons.append("the decision is deny; it cannot be approved")
+    return reasons
+
+
+def admit(
+    recorder: Recorder,
+    candidate: str,
+    *,
+    deployment: str,
+    environment: str,
+    upstream: Mapping[str, Any],
+    days: int,
+    admitted_by: str,
+) -> VerifiedStatement:
+    """Admit a candidate to a deployment for a number of days.
+
+    Raises:
+        RefusedError: the decision or the votes do not permit it.
+    """
+    index = statements_about(recorder, candidate)
+    decision = newest_decision(index, candidate)
+    evidence, _ = under_review(recorder, decision.digest)
+    problem = evidence.admission_problem()
+    if problem:
+        raise RefusedError(f"{candidate[:19]}… cannot be admitted: {problem}", [problem])
+    if not recorder.trust.has_role(admitted_by, "platform"):
+        raise RefusedError(f"{admitted_by} is not a platform engineer in the trust file")
+    now = recorder.clock()
+    assert evidence.candidate is not None
+    predicate = {
+        "deployment": deployment,
+        "environment": environment,
+        "candidate": evidence.candidate.digest,
+        "decision": decision.digest,
+        "approvals": sorted(item.digest for item in evidence.approvals),
+        "admitted_by": admitted_by,
+        "admitted_at": format_time(now),
+        "not_before": format_time(now),
+        "expires_at": format_time(now + timedelta(days=days)),
+        "upstream": dict(upstream),
+    }
+    subject = [evidence.candidate.statement.subjects[0]]
+    admission = recorder.record(predicates.ADMISSION, subject, predicate, signer=admitted_by)
+    load_admission(statements_about(recorder, candidate), admission.digest, recorder.trust)
+    return admission
+
+
+def change_admission(
+    recorder: Recorder, admission: str, kind: str, *, by: str, reason: str
+) -> VerifiedStatement:
+    """Record a suspension, reinstatement or revocation of an admission.
+
+    Args:
+        kind: the predicate type.
+
+    Raises:
+        NotFoundError: no such admission.
+        ConflictError: the change does not fit its present status.
+        RefusedError: the person may not, or gave no reason.
+    """
+    statement = recorder.find(admission)
+    if statement is None or statement.kind != predicates.ADMISSION:
+        raise NotFoundError(f"no admission {admission}")
+    status = admission_status(recorder, statement)
+    allowed = {
+        predicates.SUSPENSION: ("active",),
+        predicates.REINSTATEMENT: ("suspended",),
+        predicates.REVOCATION: ("active", "suspended"),
+    }[kind]
+    if status not in allowed:
+        raise ConflictError(f"the admission is {status}; it cannot take a {predicates.name_of(kind)}")
+    if not reason.strip():
+        raise RefusedError(f"a {predicates.name_of(kind)} needs a reason")
+    if not recorder.trust.has_role(by, "platform"):
+        raise RefusedError(f"{by} is not a platform engineer in the trust file")
+    predicate = {
+        "admission": admission,
+        "by": by,
+        "reason": reason,
+        "at": format_time(recorder.clock()),
+    }
+    subject = [statement.statement.subjects[0]]
+    try:
+        return recorder.record(kind, subject, predicate, signer=by)
+    except VerificationError as error:
+        raise ConflictError(str(error)) from error
+
+
+def admission_status(recorder: Recorder, admission: VerifiedStatement) -> str:
+    """Return ``active``, ``suspended`` or ``revoked`` from the statements in the log."""
+    status = "active"
+    kinds = {
+        predicates.SUSPENSION: "suspended",
+        predicates.REINSTATEMENT: "active",
+        predicates.REVOCATION: "revoked",
+    }
+    changes = [item for item in recorder.about(admission.statement.subject) if item.kind in kinds]
+    for change in sorted(changes, key=lambda item: item.log_index):
+        same = change.statement.predicate.get("admission") == admission.digest
+        if same and status != "revoked":
+            status = kinds[change.kind]
+    return status

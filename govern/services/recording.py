@@ -1,0 +1,117 @@
+"""Turn a claim into a logged statement: sign, timestamp, sequence, integrate, publish, index.
+
+The order, and what a stop leaves behind at each step:
+
+1. build the payload and sign it with a key that lives for this one signature: nothing;
+2. have the timestamp authority see the signature: nothing;
+3. append to the lineage log, which sequences, integrates and publishes: an entry whose
+   bundle is not stored; its author retries and the log holds the claim twice, harmless;
+4. store the bundle, the truth from here on, with its index columns: complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from cryptography import x509
+
+from govern.transparency.bundle import LogProof, entry_body, write_bundle
+from govern.transparency.statement import make_statement
+from govern.transparency.trust import TrustRoot
+from govern.transparency.verify import VerifiedStatement, verify_bundle
+
+
+class Signing(Protocol):
+    """Signs for a person or service whose identity has been established."""
+
+    def sign(
+        self, payload: bytes, identity: str, now: datetime
+    ) -> tuple[dict[str, Any], x509.Certificate, bytes]:
+        """Return envelope, short-lived certificate and RFC 3161 timestamp."""
+
+
+class Log(Protocol):
+    """An append-only log; an entry is durable and published once ``append`` returns."""
+
+    def append(self, entries: Sequence[bytes]) -> list[LogProof]:
+        """Append and return where each entry stands."""
+
+
+class StatementStore(Protocol):
+    """Keeps bundles; a row is the exact bytes plus index columns."""
+
+    def put_statement(self, statement: VerifiedStatement) -> None:
+        """Store a bundle durably; storing the same one again changes nothing."""
+
+    def bundles_by_subject(self, digest: str) -> list[bytes]:
+        """Return the bundles that have ``digest`` among their subjects."""
+
+    def bundle(self, digest: str) -> bytes | None:
+        """Return the bundle of a statement digest."""
+
+    def bundles(self, predicate_type: str | None = None) -> list[bytes]:
+        """Return all bundles (of one predicate type), oldest first."""
+
+
+class Recorder:
+    """Records statements, and reads them back verified."""
+
+    def __init__(
+        self,
+        *,
+        signing: Signing,
+        log: Log,
+        store: StatementStore,
+        trust: TrustRoot,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.trust = trust
+        self.clock = clock
+        self._signing = signing
+        self._log = log
+        self._store = store
+        self._verified: dict[bytes, VerifiedStatement] = {}
+
+    def record(
+        self,
+        predicate_type: str,
+        subjects: Sequence[tuple[str, str]],
+        predicate: Mapping[str, Any],
+        *,
+        signer: str,
+    ) -> VerifiedStatement:
+        """Record one claim by ``signer`` (an e-mail address) and return it verified."""
+        payload = make_statement(predicate_type, subjects, predicate)
+        envelope, certificate, timestamp = self._signing.sign(payload, signer, self.clock())
+        (proof,) = self._log.append([entry_body(envelope, certificate)])
+        bundle = write_bundle(envelope, certificate, timestamp, proof)
+        verified = verify_bundle(bundle, self.trust)
+        self._store.put_statement(verified)
+        self._verified[bundle] = verified
+        return verified
+
+    def verified(self, bundle: bytes) -> VerifiedStatement:
+        """Verify a stored bundle; bytes verified once in this process are not verified again."""
+        found = self._verified.get(bundle)
+        if found is None:
+            found = self._verified[bundle] = verify_bundle(bundle, self.trust)
+        return found
+
+    def about(self, *subjects: str) -> list[VerifiedStatement]:
+        """Return every verified statement about these digests."""
+        return [
+            self.verified(bundle)
+            for subject in subjects
+            for bundle in self._store.bundles_by_subject(subject)
+        ]
+
+    def all(self, predicate_type: str | None = None) -> list[VerifiedStatement]:
+        """Return every verified statement (of one predicate type)."""
+        return [self.verified(bundle) for bundle in self._store.bundles(predicate_type)]
+
+    def find(self, digest: str) -> VerifiedStatement | None:
+        """Return the statement with this digest, verified."""
+        bundle = self._store.bundle(digest)
+        return None if bundle is None else self.verified(bundle)

@@ -1,0 +1,143 @@
+"""Record lineage, register candidates, and gather what speaks for one candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from govern.domain import predicates
+from govern.domain.assembling import StatementIndex, load_candidate
+from govern.domain.evidence import EvidenceSet, materials
+from govern.services.recording import Recorder
+from govern.transparency.digest import digest_of, folder_digest, hex_of
+from govern.transparency.encoding import format_time
+from govern.transparency.verify import VerifiedStatement
+
+FilesByName = Mapping[str, bytes]
+
+
+def file_digests(files: FilesByName) -> list[tuple[str, str]]:
+    """Return name and digest of each file, by name."""
+    return [(name, digest_of(files[name])) for name in sorted(files)]
+
+
+def sign_folder(
+    recorder: Recorder, name: str, files: FilesByName, *, signer: str
+) -> VerifiedStatement:
+    """Sign a model or data set folder as OpenSSF Model Signing v1.0 lays down."""
+    digests = file_digests(files)
+    predicate = {
+        "serialization": {
+            "method": "files",
+            "hash_type": "sha256",
+            "allow_symlinks": False,
+            "ignore_paths": [],
+        },
+        "resources": [
+            {"name": file, "algorithm": "sha256", "digest": hex_of(digest)}
+            for file, digest in digests
+        ],
+    }
+    subject = [(name, folder_digest(digests))]
+    return recorder.record(predicates.MODEL_SIGNATURE, subject, predicate, signer=signer)
+
+
+def record_dataset(
+    recorder: Recorder, name: str, files: FilesByName, profile: Mapping[str, Any], *, signer: str
+) -> VerifiedStatement:
+    """Sign a data set's bytes and record its profile (rows, columns, traps found)."""
+    signature = sign_folder(recorder, name, files, signer=signer)
+    predicate = {
+        "name": name,
+        "signature": signature.digest,
+        "profile": dict(profile),
+        "recorded_by": signer,
+        "recorded_at": format_time(recorder.clock()),
+    }
+    subject = [(name, signature.statement.subject)]
+    return recorder.record(predicates.DATASET, subject, predicate, signer=signer)
+
+
+def record_build(
+    recorder: Recorder,
+    *,
+    build_type: str,
+    subject: tuple[str, str],
+    dependencies: Sequence[tuple[str, str]],
+    parameters: Mapping[str, Any],
+    internal: Mapping[str, Any],
+    signer: str,
+) -> VerifiedStatement:
+    """Record a feature build or training run as SLSA provenance v1.
+
+    Args:
+        build_type: ``predicates.BUILD_FEATURES`` or ``BUILD_TRAINING``.
+        subject: name and digest of what was made.
+        dependencies: name and digest of everything that was read.
+        parameters: what the person who ran it chose.
+        internal: what the environment added, with ``trained_by`` for training.
+    """
+    resolved = [
+        {"name": name, "digest": {"sha256": hex_of(digest)}} for name, digest in dependencies
+    ]
+    predicate = {
+        "buildDefinition": {
+            "buildType": build_type,
+            "externalParameters": dict(parameters),
+            "internalParameters": dict(internal),
+            "resolvedDependencies": resolved,
+        },
+        "runDetails": {
+            "builder": {"id": "urn:govern:builder:local"},
+            "metadata": {"finishedOn": format_time(recorder.clock())},
+        },
+    }
+    return recorder.record(predicates.PROVENANCE, [subject], predicate, signer=signer)
+
+
+def register_candidate(
+    recorder: Recorder, card: Mapping[str, Any], files: FilesByName, *, author: str
+) -> VerifiedStatement:
+    """Sign a candidate's folder and register it.
+
+    Args:
+        card: name, version, owner, intended use, risk tier, domain, use, jurisdictions,
+            format, inputs, protected inputs, randomised.
+        files: the model folder, by file name.
+        author: e-mail address of who answers for it.
+    """
+    signature = sign_folder(recorder, str(card["name"]), files, signer=author)
+    predicate = {
+        **card,
+        "author": author,
+        "model_signature": signature.digest,
+        "files": [
+            {"name": name, "digest": digest, "bytes": len(files[name])}
+            for name, digest in file_digests(files)
+        ],
+        "registered_at": format_time(recorder.clock()),
+    }
+    subject = [(str(card["name"]), signature.statement.subject)]
+    return recorder.record(predicates.CANDIDATE, subject, predicate, signer=author)
+
+
+def statements_about(recorder: Recorder, candidate: str) -> StatementIndex:
+    """Gather every statement about a candidate and the lineage behind it."""
+    found: dict[str, VerifiedStatement] = {}
+    seen: set[str] = set()
+    wanted = [candidate]
+    while wanted:
+        digest = wanted.pop()
+        if digest in seen:
+            continue
+        seen.add(digest)
+        for item in recorder.about(digest):
+            found[item.digest] = item
+            if item.kind == predicates.PROVENANCE:
+                wanted += materials(item)
+    return StatementIndex(found.values())
+
+
+def evidence_for(recorder: Recorder, candidate: str) -> EvidenceSet:
+    """Load candidate, lineage, checks and waivers as they stand now."""
+    return load_candidate(statements_about(recorder, candidate), candidate, recorder.trust)
