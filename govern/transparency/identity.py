@@ -1,0 +1,254 @@
+"""Short-lived identity certificates from a private authority, in the form Fulcio issues.
+
+A leaf carries an e-mail address (critical SAN, empty subject), the issuer that
+established it (Fulcio OIDs .1 and .8), code signing, and exactly one signed certificate
+timestamp (RFC 6962 section 3.3) from the private certificate log's key.
+Sources: sigstore/fulcio docs/certificate-specification.md; RFC 6962 section 3.2.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+
+from govern.errors import MalformedError, UntrustedSignerError
+from govern.transparency import der
+from govern.transparency.timestamp import check_chain
+
+_ISSUER_V1 = ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
+_ISSUER_V2 = ObjectIdentifier("1.3.6.1.4.1.57264.1.8")
+_SCT_LIST = ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who signed, as the certificate says: an e-mail address and who vouched for it."""
+
+    email: str
+    issuer: str
+
+
+def name(organization: str, common_name: str) -> x509.Name:
+    """Return a distinguished name of organisation and common name."""
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization),
+            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
+        ]
+    )
+
+
+def make_ca(
+    subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, now: datetime, days: int = 3650
+) -> x509.Certificate:
+    """Return a self-signed authority that may sign leaves and revocation lists."""
+    return (
+        _builder(subject, subject, key.public_key(), now, days)
+        .add_extension(x509.BasicConstraints(True, 0), True)
+        .add_extension(_key_usage(key_cert_sign=True, crl_sign=True), True)
+        .add_extension(_key_id(key), False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), False
+        )
+        .sign(key, hashes.SHA256())
+    )
+
+
+def make_service_cert(
+    subject: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    *,
+    ca_key: ec.EllipticCurvePrivateKey,
+    ca_cert: x509.Certificate,
+    purpose: str,
+    now: datetime,
+    days: int = 1825,
+) -> x509.Certificate:
+    """Return a long-lived certificate for ``timestamp`` or ``report`` signing.
+
+    Report signing wants nonRepudiation and no code-signing-only EKU, so that PDF
+    viewers, pyHanko and pdfsig all accept it.
+    """
+    builder = _builder(subject, ca_cert.subject, key.public_key(), now, days)
+    builder = builder.add_extension(x509.BasicConstraints(False, None), True)
+    if purpose == "timestamp":
+        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
+        builder = builder.add_extension(usage, True)
+        builder = builder.add_extension(_key_usage(digital_signature=True), True)
+    else:
+        both = _key_usage(digital_signature=True, content_commitment=True)
+        builder = builder.add_extension(both, True)
+    return (
+        builder.add_extension(_key_id(key), False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False
+        )
+        .sign(ca_key, hashes.SHA256())
+    )
+
+
+def issue_identity(
+    identity: Identity,
+    public_key: ec.EllipticCurvePublicKey,
+    *,
+    ca_key: ec.EllipticCurvePrivateKey,
+    ca_cert: x509.Certificate,
+    ct_key: ec.EllipticCurvePrivateKey,
+    now: datetime,
+    minutes: int = 10,
+) -> x509.Certificate:
+    """Return a leaf for ``identity`` with one embedded certificate timestamp."""
+    issuer = identity.issuer.encode()
+    start = now.replace(microsecond=0) - timedelta(minutes=1)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([]))
+        .issuer_name(ca_cert.subject)
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + timedelta(minutes=minutes + 1))
+        .add_extension(_key_usage(digital_signature=True), True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False
+        )
+        .add_extension(x509.SubjectAlternativeName([x509.RFC822Name(identity.email)]), True)
+        .add_extension(x509.UnrecognizedExtension(_ISSUER_V1, issuer), False)
+        .add_extension(x509.UnrecognizedExtension(_ISSUER_V2, der.tlv(der.UTF8, issuer)), False)
+    )
+    tbs = builder.sign(ca_key, hashes.SHA256()).tbs_certificate_bytes
+    signed = _sct_input(tbs, ca_cert, int(now.timestamp() * 1000))
+    signature = ct_key.sign(signed, ec.ECDSA(hashes.SHA256()))
+    listed = der.tlv(der.OCTET_STRING, _sct_list(ct_key.public_key(), now, signature))
+    return builder.add_extension(x509.UnrecognizedExtension(_SCT_LIST, listed), False).sign(
+        ca_key, hashes.SHA256()
+    )
+
+
+def verify_identity(
+    cert: x509.Certificate,
+    *,
+    ca_chain: Sequence[x509.Certificate],
+    ct_keys: Sequence[bytes],
+    at: datetime,
+) -> Identity:
+    """Check a leaf at a time and return who it names.
+
+    Args:
+        ca_chain: the issuing authority first, the anchor last.
+        ct_keys: DER SubjectPublicKeyInfo of certificate logs valid at ``at``.
+        at: the proven signing time.
+
+    Raises:
+        MalformedError: not such a leaf.
+        UntrustedSignerError: wrong authority, wrong purpose, outside its validity, or not
+            seen by a trusted certificate log.
+    """
+    try:
+        extensions = cert.extensions
+        usage = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        raw = extensions.get_extension_for_oid(_ISSUER_V2).value
+        (email,) = names.get_values_for_type(x509.RFC822Name)
+        issuer = der.read_one(getattr(raw, "value", b"")).expect(der.UTF8).content.decode()
+    except (x509.ExtensionNotFound, ValueError, x509.DuplicateExtension) as error:
+        raise MalformedError(f"not an identity certificate: {str(error)[:80]}") from None
+    if ExtendedKeyUsageOID.CODE_SIGNING not in usage:
+        raise UntrustedSignerError("the certificate is not for signing")
+    check_chain([cert, *ca_chain], at, "signing")
+    _verify_sct(cert, ca_chain[0], ct_keys)
+    return Identity(email, issuer)
+
+
+def _verify_sct(cert: x509.Certificate, ca: x509.Certificate, ct_keys: Sequence[bytes]) -> None:
+    try:
+        held = cert.extensions.get_extension_for_class(x509.PrecertificateSignedCertificateTimestamps)
+        (sct,) = held.value
+        tbs = cert.tbs_precertificate_bytes
+    except (x509.ExtensionNotFound, ValueError):
+        raise UntrustedSignerError("the certificate does not hold exactly one SCT") from None
+    when = sct.timestamp.replace(tzinfo=UTC)
+    millis = round(when.timestamp() * 1000)
+    signed = _sct_input(tbs, ca, millis)
+    for key_bytes in ct_keys:
+        key = load_der_public_key(key_bytes)
+        if hashlib.sha256(key_bytes).digest() != sct.log_id:
+            continue
+        if not isinstance(key, ec.EllipticCurvePublicKey):
+            continue
+        try:
+            key.verify(sct.signature, signed, ec.ECDSA(hashes.SHA256()))
+        except InvalidSignature:
+            raise UntrustedSignerError("the certificate's SCT does not verify") from None
+        return
+    raise UntrustedSignerError("the certificate's SCT is from a log not in the trust file")
+
+
+def _sct_input(tbs: bytes, ca: x509.Certificate, millis: int) -> bytes:
+    """Return what an SCT over a precertificate signs (RFC 6962 section 3.2)."""
+    issuer_key = ca.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    entry = hashlib.sha256(issuer_key).digest() + len(tbs).to_bytes(3, "big") + tbs
+    return struct.pack(">BBQH", 0, 0, millis, 1) + entry + b"\0\0"
+
+
+def _sct_list(key: ec.EllipticCurvePublicKey, now: datetime, signature: bytes) -> bytes:
+    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    millis = int(now.timestamp() * 1000)
+    head = b"\0" + hashlib.sha256(spki).digest() + struct.pack(">Q", millis) + b"\0\0\x04\x03"
+    sct = head + struct.pack(">H", len(signature)) + signature
+    return struct.pack(">HH", len(sct) + 2, len(sct)) + sct
+
+
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    now: datetime,
+    days: int,
+) -> x509.CertificateBuilder:
+    start = now.replace(microsecond=0) - timedelta(minutes=5)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + days * _DAY)
+    )
+
+
+def _key_id(key: ec.EllipticCurvePrivateKey) -> x509.SubjectKeyIdentifier:
+    return x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+
+
+def _key_usage(**on: bool) -> x509.KeyUsage:
+    flags = (
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
+    )
+    return x509.KeyUsage(**{flag: on.get(flag, False) for flag in flags})
