@@ -1,0 +1,94 @@
+"""A policy decision: the outcome, every rule's result, and what was read.
+
+The decision digest is SHA-256 over the canonical JSON of ``to_json()``. No clock finer
+than the as-of date enters it, so that CI, service, portal and verifier agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from govern.transparency.canonical import canonical_json
+from govern.transparency.digest import digest_of
+
+OUTCOMES = ("allow", "deny", "review")
+STATUSES = ("pass", "fail", "uncertain", "error", "not-applicable", "waived")
+
+
+@dataclass(frozen=True, slots=True)
+class RuleResult:
+    """What one rule said (about one item, where the rule looks at several)."""
+
+    pack: str
+    rule: str
+    title: str
+    severity: str
+    status: str
+    subject: str | None
+    message: str
+    citation: str
+    value: float | None
+    low: float | None
+    high: float | None
+    threshold: float | None
+    reads: tuple[str, ...]
+    evidence: tuple[str, ...]
+    fix: str | None
+
+    @property
+    def effect(self) -> str:
+        """What this result alone makes of the outcome: ``allow``, ``review`` or ``deny``.
+
+        A failing deny-rule denies; an uncertain one, or a failing review-rule, asks for
+        people; an error on either denies. Advice changes nothing.
+        """
+        if self.severity == "advise" or self.status in ("pass", "not-applicable", "waived"):
+            return "allow"
+        if self.status == "error":
+            return "deny"
+        if self.status == "fail" and self.severity == "deny":
+            return "deny"
+        return "review"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        value = asdict(self)
+        return {**value, "reads": list(self.reads), "evidence": list(self.evidence)}
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyDecision:
+    """``allow``, ``deny`` or ``review``, with all its reasons."""
+
+    outcome: str
+    as_of: str
+    candidate: str
+    packs: tuple[Mapping[str, Any], ...]
+    rules: tuple[RuleResult, ...]
+    evidence: tuple[Mapping[str, str], ...]
+    approvals: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object whose canonical form the decision digest covers."""
+        return {
+            "outcome": self.outcome,
+            "as_of": self.as_of,
+            "candidate": self.candidate,
+            "packs": [dict(pack) for pack in self.packs],
+            "rules": [rule.to_json() for rule in self.rules],
+            "evidence": [dict(item) for item in self.evidence],
+            "approvals": dict(self.approvals),
+        }
+
+    @property
+    def digest(self) -> str:
+        """The decision digest."""
+        return digest_of(canonical_json(self.to_json()))
+
+    def reasons(self) -> list[RuleResult]:
+        """Return the results that speak against an allow, the gravest first."""
+        rank = {"deny": 0, "review": 1}
+        against = [rule for rule in self.rules if rule.effect in rank]
+        return sorted(against, key=lambda rule: rank[rule.effect])
