@@ -1,0 +1,1 @@
+"""Checks on candidates: data in, findings out. Heavy libraries load inside the functions."""
