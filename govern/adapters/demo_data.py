@@ -24,9 +24,22 @@ FEATURES = (
 LEAKING = ("action", "reject", "typur", "inson", "review")
 PROTECTED = ("race", "sex", "married", "age")
 _PROTECTED_COLUMNS = ("black", "hispan", "male", "married", "old")
-_SENTINELS = {"gdlin": 666.0, "lines": 999999.375, "term": 999999.375, "liq": 1000000.0, "review": 999}
+_SENTINELS = {
+    "gdlin": 666.0,
+    "lines": 999999.375,
+    "term": 999999.375,
+    "liq": 1000000.0,
+    "review": 999,
+}
 RACES = ("black", "hispanic", "white")
-DIRECTIONS = {"pubrec": "-", "unver": "-", "obrat": "-", "atotinc": "+", "cosign": "+", "gdlin": "+"}
+DIRECTIONS = {
+    "pubrec": "-",
+    "unver": "-",
+    "obrat": "-",
+    "atotinc": "+",
+    "cosign": "+",
+    "gdlin": "+",
+}
 
 
 @dataclass(frozen=True)
@@ -108,7 +121,9 @@ def _profile(
         "protected_in_features": sorted(set(features) & {*_PROTECTED_COLUMNS, *PROTECTED}),
         "unknown": {"sex": int((sensitive["sex"] == "unknown").sum()), "race": 0},
         "group_counts": {
-            name: {str(group): int(count) for group, count in sensitive[name].value_counts().items()}
+            name: {
+                str(group): int(count) for group, count in sensitive[name].value_counts().items()
+            }
             for name in ("race", "sex")
         },
         "label_rate": float(labels.mean()),

@@ -93,9 +93,7 @@ def _prepare(data: LoanData) -> _Prepared:
     mean, scale = filled.mean(axis=0), filled.std(axis=0)
     scale[scale == 0] = 1.0
     race = data.sensitive["race"].to_numpy()[data.train]
-    return _Prepared(
-        median, mean, scale, (filled - mean) / scale, data.labels[data.train], race
-    )
+    return _Prepared(median, mean, scale, (filled - mean) / scale, data.labels[data.train], race)
 
 
 def _new_logistic() -> Any:
@@ -141,7 +139,10 @@ def _threshold_optimizer(prepared: _Prepared, logistic: Member) -> dict[str, Any
 
     model = _new_logistic().fit(prepared.train, prepared.labels)
     optimizer = ThresholdOptimizer(
-        estimator=model, constraints="demographic_parity", prefit=True, predict_method="predict_proba"
+        estimator=model,
+        constraints="demographic_parity",
+        prefit=True,
+        predict_method="predict_proba",
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -213,7 +214,11 @@ def _graph(
     weights = np.stack([coefficients for _, coefficients, _ in members], axis=1)
     logits = node(
         "Gemm",
-        [scaled, constant("coefficients", weights), constant("intercepts", [m[2] for m in members])],
+        [
+            scaled,
+            constant("coefficients", weights),
+            constant("intercepts", [m[2] for m in members]),
+        ],
         "logits",
     )
     if thresholds:
@@ -221,7 +226,9 @@ def _graph(
     elif len(members) == 1:
         share = node("Sigmoid", [logits], "share")
     else:
-        votes = node("Cast", [node("Greater", [logits, constant("zero", 0.0)], "yes")], "votes", to=1)
+        votes = node(
+            "Cast", [node("Greater", [logits, constant("zero", 0.0)], "yes")], "votes", to=1
+        )
         share = node("MatMul", [votes, constant("weights", [[m[0]] for m in members])], "share")
     flat = constant("flat", [-1], np.int64)
     score = node("Reshape", [share, flat], "score")

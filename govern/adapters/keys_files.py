@@ -185,7 +185,9 @@ def _write_key(path: Path, key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey) 
 def trust_file(keys: KeyFiles, organisation: Organisation, now: datetime) -> bytes:
     """Return ``trust.json`` for these keys, valid from ``now`` on."""
     valid = Window(now.replace(microsecond=0)).to_json()
-    gates = [(gate_origin(organisation.domain, gate), f"gate-{gate}") for gate in organisation.gates]
+    gates = [
+        (gate_origin(organisation.domain, gate), f"gate-{gate}") for gate in organisation.gates
+    ]
     logs = [(lineage_origin(organisation.domain), "lineage-log", "lineage")]
     logs += [(origin, role, "gate") for origin, role in gates]
     snapshot = keys.ed25519_key("snapshot").public_key().public_bytes_raw()

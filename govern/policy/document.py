@@ -37,7 +37,14 @@ _PACK_OPTIONAL = {
     "approvals": dict,
     "why": str,
 }
-_RULE_KEYS = {"id": str, "title": str, "citation": str, "severity": str, "require": str, "message": str}
+_RULE_KEYS = {
+    "id": str,
+    "title": str,
+    "citation": str,
+    "severity": str,
+    "require": str,
+    "message": str,
+}
 _EXPRESSIONS = ("when", "for_each", "subject", "uncertain", "value", "low", "high", "threshold")
 _RULE_OPTIONAL = {
     **dict.fromkeys(_EXPRESSIONS, str),

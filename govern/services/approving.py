@@ -185,7 +185,9 @@ def change_admission(
         predicates.REVOCATION: ("active", "suspended"),
     }[kind]
     if status not in allowed:
-        raise ConflictError(f"the admission is {status}; it cannot take a {predicates.name_of(kind)}")
+        raise ConflictError(
+            f"the admission is {status}; it cannot take a {predicates.name_of(kind)}"
+        )
     if not reason.strip():
         raise RefusedError(f"a {predicates.name_of(kind)} needs a reason")
     if not recorder.trust.has_role(by, "platform"):

@@ -62,9 +62,7 @@ def make_ca(
         .add_extension(x509.BasicConstraints(True, 0), True)
         .add_extension(_key_usage(key_cert_sign=True, crl_sign=True), True)
         .add_extension(_key_id(key), False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), False)
         .sign(key, hashes.SHA256())
     )
 
@@ -179,7 +177,9 @@ def verify_identity(
 
 def _verify_sct(cert: x509.Certificate, ca: x509.Certificate, ct_keys: Sequence[bytes]) -> None:
     try:
-        held = cert.extensions.get_extension_for_class(x509.PrecertificateSignedCertificateTimestamps)
+        held = cert.extensions.get_extension_for_class(
+            x509.PrecertificateSignedCertificateTimestamps
+        )
         (sct,) = held.value
         tbs = cert.tbs_precertificate_bytes
     except (x509.ExtensionNotFound, ValueError):

@@ -51,9 +51,7 @@ def make_timestamp(
     imprint = der.tlv(
         der.SEQUENCE, _SHA256, der.tlv(der.OCTET_STRING, hashlib.sha256(data).digest())
     )
-    info = der.tlv(
-        der.SEQUENCE, der.integer(1), _POLICY, imprint, der.integer(serial), moment
-    )
+    info = der.tlv(der.SEQUENCE, der.integer(1), _POLICY, imprint, der.integer(serial), moment)
     attributes = _attributes(info, tsa_cert)
     signature = tsa_key.sign(der.tlv(der.SET, attributes), ec.ECDSA(hashes.SHA256()))
     signer = der.tlv(

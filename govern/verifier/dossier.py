@@ -21,7 +21,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from govern.domain import predicates
-from govern.domain.assembling import StatementIndex, evidence_document, load_admission, load_decision
+from govern.domain.assembling import (
+    StatementIndex,
+    evidence_document,
+    load_admission,
+    load_decision,
+)
+from govern.domain.dossier import MANIFEST, MEDIA_TYPE, SEAL
 from govern.domain.evidence import EvidenceSet, decision_digest, decision_value, require_service
 from govern.domain.gate_record import GateRecord, commitment, parse_leaf
 from govern.errors import (
@@ -35,7 +41,7 @@ from govern.errors import (
 )
 from govern.policy.document import load_pack
 from govern.policy.evaluate import evaluate
-from govern.transparency.bundle import parse_bundle, entry_body
+from govern.transparency.bundle import entry_body, parse_bundle
 from govern.transparency.canonical import canonical_json, parse_json
 from govern.transparency.checkpoint import Checkpoint
 from govern.transparency.digest import digest_of, folder_digest, from_hex, hex_of
@@ -47,9 +53,6 @@ from govern.transparency.verify import VerifiedStatement, verify_bundle
 from govern.verifier.logs import check_root, open_log
 
 Files = Mapping[str, bytes]
-MANIFEST = "manifest.json"
-SEAL = "dossier.sigstore.json"
-MEDIA_TYPE = "application/vnd.govern.dossier.v1+json"
 
 
 @dataclass
@@ -211,7 +214,8 @@ def _replay_decisions(
 def _verify_artifacts(index: StatementIndex, files: Files, proved: Proved) -> None:
     named = 0
     for signature in index.of_kind(predicates.MODEL_SIGNATURE):
-        digest, folder = signature.statement.subject, f"artifacts/{hex_of(signature.statement.subject)}"
+        digest = signature.statement.subject
+        folder = f"artifacts/{hex_of(digest)}"
         resources = [
             (str(item["name"]), from_hex(item["digest"]))
             for item in signature.statement.predicate.get("resources", [])
@@ -225,7 +229,9 @@ def _verify_artifacts(index: StatementIndex, files: Files, proved: Proved) -> No
             if digest_of(files[path]) != wanted:
                 raise DigestMismatchError(f"{path}: its bytes are not those that were signed")
             named += 1
-    proved.say(f"{named} files of models and data sets are byte for byte those signed.", files=named)
+    proved.say(
+        f"{named} files of models and data sets are byte for byte those signed.", files=named
+    )
 
 
 def _verify_gates(

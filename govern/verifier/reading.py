@@ -1,47 +1,12 @@
-"""Read a dossier, zipped or unpacked, within limits, as names and bytes.
-
-A zip must be in the one form that ``pack`` writes (stored, sorted, fixed dates), so that
-no byte of it is without meaning: it is rebuilt from what was read and compared.
-"""
+"""Read a dossier, zipped or unpacked, within limits, as names and bytes."""
 
 from __future__ import annotations
 
-import io
-import re
 import stat
-import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 
+from govern.domain.dossier import TOTAL_BYTES_MAX, check_limits, check_name, unpack
 from govern.errors import MalformedError
-
-FILES_MAX = 200_000
-FILE_BYTES_MAX = 1 << 30
-TOTAL_BYTES_MAX = 8 << 30
-_NAME = re.compile(r"[A-Za-z0-9_@.\-]+(?:/[A-Za-z0-9_@.\-]+){0,11}")
-_DATE = (1980, 1, 1, 0, 0, 0)
-
-
-def check_name(name: str) -> str:
-    """Return ``name`` if it is a plain relative path.
-
-    Raises:
-        MalformedError: absolute, climbing, or with unusual characters.
-    """
-    if not _NAME.fullmatch(name) or any(set(part) == {"."} for part in name.split("/")):
-        raise MalformedError(f"file name {name[:80]!r} is not a plain relative path")
-    return name
-
-
-def pack(files: Mapping[str, bytes]) -> bytes:
-    """Return files as a zip in the one canonical form."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(files):
-            info = zipfile.ZipInfo(check_name(name), _DATE)
-            info.create_system, info.external_attr = 3, 0o644 << 16
-            archive.writestr(info, files[name])
-    return buffer.getvalue()
 
 
 def read_dossier(path: Path) -> dict[str, bytes]:
@@ -52,28 +17,21 @@ def read_dossier(path: Path) -> dict[str, bytes]:
     """
     if path.is_dir():
         return _read_folder(path)
-    data = path.read_bytes()
-    files = _read_zip(data)
-    if pack(files) != data:
-        raise MalformedError("the zip is not in canonical form: its framing was changed")
-    return files
+    return unpack(read_file(path))
 
 
-def _read_zip(data: bytes) -> dict[str, bytes]:
+def read_file(path: Path) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        MalformedError: it is over the limit or cannot be read.
+    """
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-            _check_limits([entry.file_size for entry in entries])
-            names = [check_name(entry.filename) for entry in entries]
-            if len(set(names)) != len(names):
-                raise MalformedError("the zip holds a file name twice")
-            if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-                raise MalformedError("a dossier's files are stored, not compressed")
-            return {entry.filename: archive.read(entry) for entry in entries}
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError) as error:
-        raise MalformedError(f"not a readable zip: {str(error)[:80]}") from None
-    except (ValueError, UnicodeDecodeError, OverflowError) as error:
-        raise MalformedError(f"not a readable zip: {str(error)[:80]}") from None
+        if path.stat().st_size > TOTAL_BYTES_MAX:
+            raise MalformedError(f"{path.name} is over {TOTAL_BYTES_MAX} bytes")
+        return path.read_bytes()
+    except OSError as error:
+        raise MalformedError(f"cannot read {path.name}: {error.strerror}") from None
 
 
 def _read_folder(path: Path) -> dict[str, bytes]:
@@ -85,14 +43,5 @@ def _read_folder(path: Path) -> dict[str, bytes]:
         if not stat.S_ISREG(mode):
             raise MalformedError(f"{item.name[:80]!r} is neither a file nor a folder")
         found.append((check_name(item.relative_to(path).as_posix()), item))
-    _check_limits([item.stat().st_size for _, item in found])
+    check_limits([item.stat().st_size for _, item in found])
     return {name: item.read_bytes() for name, item in found}
-
-
-def _check_limits(sizes: list[int]) -> None:
-    if len(sizes) > FILES_MAX:
-        raise MalformedError(f"{len(sizes)} files are over the limit of {FILES_MAX}")
-    if any(size > FILE_BYTES_MAX for size in sizes) or sum(sizes) > TOTAL_BYTES_MAX:
-        raise MalformedError(
-            f"over the limit of {FILE_BYTES_MAX} bytes a file or {TOTAL_BYTES_MAX} in all"
-        )

@@ -1,0 +1,166 @@
+"""Gather everything a regulator needs into one sealed dossier, and anchor gate logs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from govern.domain import predicates
+from govern.domain.dossier import MANIFEST, MEDIA_TYPE, SEAL, pack
+from govern.domain.evidence import decision_value
+from govern.errors import NotFoundError
+from govern.services.recording import Recorder
+from govern.transparency.canonical import canonical_json
+from govern.transparency.checkpoint import Checkpoint, open_checkpoint
+from govern.transparency.digest import digest_of, from_hex, hex_of
+from govern.transparency.encoding import b64, format_time
+from govern.transparency.verify import VerifiedStatement
+
+VERIFY_TEXT = """# Verify this dossier
+
+With the trust file you were given apart from it, offline:
+
+    govern verify dossier.zip --trust trust.json
+
+With tools that were written by others:
+
+    # any statement (the subject's digest stands in the statement)
+    jq .sigstore trust.json > sigstore-trust.json
+    sigstore --trust-config sigstore-trust.json verify identity --offline \\
+        --bundle statements/FILE --cert-identity SIGNER --cert-oidc-issuer ISSUER sha256:SUBJECT
+    # a model or data set folder
+    model_signing verify sigstore artifacts/DIGEST --signature statements/FILE \\
+        --trust_config sigstore-trust.json --identity SIGNER --identity_provider ISSUER
+    # every file listed in the manifest
+    jq -r '.files[] | (.digest[7:] + "  " + .name)' manifest.json | sha256sum -c
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class GateExport:
+    """One gate's log and a sample of its records, by file name."""
+
+    name: str
+    origin: str
+    log: Mapping[str, bytes]
+    records: Mapping[int, bytes]
+
+
+def anchor(
+    recorder: Recorder, checkpoint_note: str, origin: str, *, signer: str
+) -> VerifiedStatement | None:
+    """Record a gate log's checkpoint in the lineage log; None if it has not grown."""
+    checkpoint = open_checkpoint(checkpoint_note, recorder.trust.log(origin).verifier)
+    earlier = [
+        item.statement.predicate["tree_size"]
+        for item in recorder.all(predicates.ANCHOR)
+        if item.statement.predicate.get("origin") == origin
+    ]
+    if checkpoint.size <= max(earlier, default=0):
+        return None
+    predicate = {
+        "origin": origin,
+        "tree_size": checkpoint.size,
+        "root": b64(checkpoint.root),
+        "anchored_at": format_time(recorder.clock()),
+    }
+    subject = [(origin, digest_of(checkpoint.root))]
+    return recorder.record(predicates.ANCHOR, subject, predicate, signer=signer)
+
+
+def gather(
+    recorder: Recorder,
+    *,
+    lineage_log: Mapping[str, bytes],
+    blobs: Any,
+    packs: Mapping[str, bytes],
+    gates: Sequence[GateExport],
+    extra: Mapping[str, bytes],
+) -> dict[str, bytes]:
+    """Return the dossier's files, not yet sealed.
+
+    Args:
+        lineage_log: the lineage log's files (``checkpoint``, ``tile/…``), read after the
+            last statement that should be inside.
+        blobs: where artifact bytes are, by digest.
+        packs: pack digest to exact bytes, for every pack a decision names.
+        gates: gate logs with the records to show.
+        extra: other files, such as the report.
+
+    Raises:
+        NotFoundError: a pack or artifact that evidence names is not stored.
+    """
+    statements = sorted(recorder.all(), key=lambda item: item.log_index)
+    files = {f"log/{name}": data for name, data in lineage_log.items()}
+    for item in statements:
+        short = hex_of(item.digest)[:8]
+        kind = predicates.name_of(item.kind)
+        files[f"statements/{item.log_index:06d}-{kind}-{short}.sigstore.json"] = item.bundle
+        if item.kind == predicates.MODEL_SIGNATURE:
+            files |= _artifact(item, blobs)
+        if item.kind == predicates.SVR:
+            files |= _packs(item, packs)
+    for gate in gates:
+        files |= {f"gates/{gate.name}/{name}": data for name, data in gate.log.items()}
+        for index, data in gate.records.items():
+            files[f"gates/{gate.name}/records/{index:09d}.json"] = data
+    return {**files, **extra, "VERIFY.md": VERIFY_TEXT.encode()}
+
+
+def _artifact(signature: VerifiedStatement, blobs: Any) -> dict[str, bytes]:
+    folder = f"artifacts/{hex_of(signature.statement.subject)}"
+    resources = signature.statement.predicate["resources"]
+    return {f"{folder}/{row['name']}": blobs.get(from_hex(row["digest"])) for row in resources}
+
+
+def _packs(decision: VerifiedStatement, packs: Mapping[str, bytes]) -> dict[str, bytes]:
+    files = {}
+    for row in decision_value(decision)["packs"]:
+        if row["digest"] not in packs:
+            raise NotFoundError(f"pack {row['id']} as decided under is not stored")
+        name = f"packs/{row['id']}-{hex_of(row['digest'])[:8]}.yaml"
+        files[name] = packs[row["digest"]]
+    return files
+
+
+def seal(
+    recorder: Recorder,
+    files: Mapping[str, bytes],
+    gates: Sequence[tuple[GateExport, Checkpoint]],
+    *,
+    title: str,
+    signer: str,
+) -> bytes:
+    """Seal the files with a signed manifest and return the dossier as a zip.
+
+    The seal is recorded right after the state of the lineage log inside the dossier.
+    """
+    manifest = canonical_json(
+        {
+            "mediaType": MEDIA_TYPE,
+            "title": title,
+            "created_at": format_time(recorder.clock()),
+            "files": [
+                {"name": name, "digest": digest_of(files[name]), "bytes": len(files[name])}
+                for name in sorted(files)
+            ],
+        }
+    )
+    predicate = {
+        "title": title,
+        "files": len(files),
+        "gates": [
+            {
+                "name": gate.name,
+                "origin": gate.origin,
+                "size": checkpoint.size,
+                "root": b64(checkpoint.root),
+                "records": sorted(gate.records),
+            }
+            for gate, checkpoint in gates
+        ],
+    }
+    subject = [(MANIFEST, digest_of(manifest))]
+    sealed = recorder.record(predicates.DOSSIER, subject, predicate, signer=signer)
+    return pack({**files, MANIFEST: manifest, SEAL: sealed.bundle})

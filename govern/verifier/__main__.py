@@ -1,0 +1,106 @@
+"""``python -m govern.verifier PATH… --trust trust.json``: verify offline.
+
+Exit codes: 0 verified · 2 usage · 10 malformed · 11 signature · 12 signer not trusted ·
+13 log · 14 evidence chain · 15 expired, suspended or revoked · 16 completeness ·
+17 bytes differ · 18 the decision does not replay.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+EXAMPLE = "example: govern verify demo/dossier.zip --trust demo/trust.json"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the argument parser."""
+    found = argparse.ArgumentParser(
+        prog="govern verify",
+        description="Verify a dossier, a statement bundle, a report PDF or a receipt, offline.",
+        epilog=EXAMPLE,
+    )
+    found.add_argument("paths", nargs="+", metavar="PATH", help="what to verify")
+    found.add_argument("--trust", required=True, metavar="FILE", help="the trust file")
+    found.add_argument("--as-of", metavar="TIME", help="such as 2026-11-24T00:00:00Z")
+    found.add_argument("--json", action="store_true", help="print JSON for machines")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Verify each path and return the exit code of the first that fails, or 0."""
+    options = parser().parse_args(arguments)
+    from govern.errors import VerificationError
+
+    results: list[dict[str, Any]] = []
+    code = 0
+    try:
+        trust, as_of = _trust(options.trust), _time(options.as_of)
+    except VerificationError as error:
+        print(f"govern verify: {options.trust}: {error}", file=sys.stderr)
+        return error.exit_code
+    for path in options.paths:
+        result = _verify(Path(path), trust, as_of)
+        results.append(result)
+        code = code or result["exit_code"]
+        if not options.json:
+            _print(result)
+    if options.json:
+        print(json.dumps(results if len(results) > 1 else results[0], indent=2))
+    return code
+
+
+def _trust(path: str) -> Any:
+    from govern.transparency.trust import TrustRoot
+    from govern.verifier.reading import read_file
+
+    return TrustRoot.from_json(read_file(Path(path)))
+
+
+def _time(text: str | None) -> datetime | None:
+    from govern.transparency.encoding import parse_time
+
+    return parse_time(text) if text else None
+
+
+def _verify(path: Path, trust: Any, as_of: datetime | None) -> dict[str, Any]:
+    from govern.errors import GovernError
+    from govern.verifier.what import verify_path
+
+    try:
+        proved = verify_path(path, trust, as_of)
+    except GovernError as error:
+        return {
+            "path": str(path),
+            "verified": False,
+            "exit_code": error.exit_code,
+            "error": type(error).__name__,
+            "message": str(error),
+        }
+    return {
+        "path": str(path),
+        "verified": True,
+        "exit_code": 0,
+        "proved": proved.sentences,
+        "counts": proved.counts,
+    }
+
+
+def _print(result: dict[str, Any]) -> None:
+    if not result["verified"]:
+        print(f"NOT VERIFIED  {result['path']}", file=sys.stderr)
+        print(f"  {result['message']} (exit {result['exit_code']})", file=sys.stderr)
+        return
+    print(f"VERIFIED  {result['path']}")
+    for sentence in result["proved"]:
+        print(f"  - {sentence}")
+    print("  Not proved: that people told the truth, and that no answer was given elsewhere.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
