@@ -1,0 +1,197 @@
+"""The tables. ``statements`` holds the truth; the index tables below it can be rebuilt.
+
+Times are RFC 3339 text as they stand in statements; leases, lock-outs and expiries that
+are compared in SQL are unix microseconds.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, Text
+from sqlmodel import Field, SQLModel
+
+
+def _text(**options: object) -> Column[str]:
+    return Column(Text, **options)  # type: ignore[arg-type]
+
+
+class StatementTable(SQLModel, table=True):
+    """Exact signed bytes plus index columns."""
+
+    __tablename__ = "statements"
+
+    digest: str = Field(primary_key=True, max_length=71)
+    kind: str = Field(max_length=32)
+    predicate_type: str = Field(max_length=200)
+    subject: str = Field(index=True, max_length=71)
+    signer: str = Field(index=True, max_length=320)
+    log_index: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
+    created_at: str = Field(max_length=32)
+    bundle: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+    __table_args__ = (Index("ix_statements_type_log", "predicate_type", "log_index"),)
+
+
+class SubjectTable(SQLModel, table=True):
+    """Every subject of every statement."""
+
+    __tablename__ = "statement_subjects"
+
+    subject: str = Field(primary_key=True, max_length=71)
+    statement: str = Field(
+        primary_key=True, max_length=71, foreign_key="statements.digest", index=True
+    )
+
+
+class CandidateTable(SQLModel, table=True):
+    """The inventory (index)."""
+
+    __tablename__ = "candidates"
+
+    digest: str = Field(primary_key=True, max_length=71)
+    name: str = Field(index=True, max_length=200)
+    version: str = Field(max_length=100)
+    owner: str = Field(index=True, max_length=320)
+    author: str = Field(max_length=320)
+    tier: str = Field(index=True, max_length=32)
+    domain: str = Field(max_length=64)
+    intended_use: str = Field(sa_column=_text(nullable=False))
+    status: str = Field(index=True, max_length=16)
+    registered_at: str = Field(index=True, max_length=32)
+    statement: str = Field(max_length=71)
+    outcome: str | None = Field(default=None, max_length=16)
+    decided_at: str | None = Field(default=None, max_length=32)
+
+
+class JobTable(SQLModel, table=True):
+    """Work to do, with leases; messages are only nudges."""
+
+    __tablename__ = "jobs"
+
+    id: str = Field(primary_key=True, max_length=32)
+    kind: str = Field(max_length=64)
+    payload: str = Field(sa_column=_text(nullable=False))
+    state: str = Field(max_length=16)
+    candidate: str | None = Field(default=None, index=True, max_length=71)
+    requested_by: str | None = Field(default=None, max_length=320)
+    created_us: int = Field(sa_column=Column(BigInteger, nullable=False))
+    finished_us: int | None = Field(default=None, sa_column=Column(BigInteger))
+    lease_owner: str | None = Field(default=None, max_length=200)
+    lease_until: int | None = Field(default=None, sa_column=Column(BigInteger))
+    attempt: int = 0
+    progress_done: int = 0
+    progress_total: int = 0
+    error: str | None = Field(default=None, sa_column=_text())
+    result: str | None = Field(default=None, sa_column=_text())
+
+    __table_args__ = (Index("ix_jobs_state_kind_created", "state", "kind", "created_us"),)
+
+
+class ApprovalRequestTable(SQLModel, table=True):
+    """Questions put to reviewers."""
+
+    __tablename__ = "approval_requests"
+
+    id: str = Field(primary_key=True, max_length=32)
+    candidate: str = Field(index=True, max_length=71)
+    decision: str = Field(index=True, max_length=71)
+    decision_digest: str = Field(max_length=71)
+    requested_by: str = Field(max_length=320)
+    requested_at: str = Field(index=True, max_length=32)
+    tier: str = Field(max_length=32)
+    state: str = Field(index=True, max_length=16)
+    expires_at: str | None = Field(default=None, max_length=32)
+
+
+class RequestMessageTable(SQLModel, table=True):
+    """What was asked and answered about a request."""
+
+    __tablename__ = "request_messages"
+
+    id: str = Field(primary_key=True, max_length=32)
+    request: str = Field(foreign_key="approval_requests.id", index=True, max_length=32)
+    author: str = Field(max_length=320)
+    kind: str = Field(max_length=16)
+    text: str = Field(sa_column=_text(nullable=False))
+    at: str = Field(max_length=32)
+
+
+class EvidenceOpenedTable(SQLModel, table=True):
+    """Which evidence a reviewer opened; kept with the vote, and the page says so."""
+
+    __tablename__ = "evidence_opened"
+
+    request: str = Field(primary_key=True, foreign_key="approval_requests.id", max_length=32)
+    email: str = Field(primary_key=True, max_length=320)
+    statement: str = Field(primary_key=True, max_length=71)
+    at: str = Field(max_length=32)
+
+
+class ApprovalTable(SQLModel, table=True):
+    """Votes (index)."""
+
+    __tablename__ = "approvals"
+
+    digest: str = Field(primary_key=True, max_length=71)
+    candidate: str = Field(index=True, max_length=71)
+    decision: str = Field(index=True, max_length=71)
+    approver: str = Field(index=True, max_length=320)
+    vote: str = Field(max_length=16)
+    comment: str = Field(sa_column=_text(nullable=False))
+    approved_at: str = Field(max_length=32)
+
+
+class AdmissionTable(SQLModel, table=True):
+    """Admissions and their present status (index)."""
+
+    __tablename__ = "admissions"
+
+    digest: str = Field(primary_key=True, max_length=71)
+    deployment: str = Field(index=True, max_length=200)
+    environment: str = Field(max_length=64)
+    candidate: str = Field(index=True, max_length=71)
+    decision: str = Field(max_length=71)
+    status: str = Field(index=True, max_length=16)
+    admitted_by: str = Field(max_length=320)
+    admitted_at: str = Field(max_length=32)
+    not_before: str = Field(max_length=32)
+    expires_at: str = Field(index=True, max_length=32)
+
+
+class PersonTable(SQLModel, table=True):
+    """Who may sign in; passwords as argon2 hashes only."""
+
+    __tablename__ = "people"
+
+    email: str = Field(primary_key=True, max_length=320)
+    name: str = Field(max_length=200)
+    roles: str = Field(sa_column=_text(nullable=False))
+    password_hash: str | None = Field(default=None, max_length=256)
+    disabled: bool = False
+    failed_attempts: int = 0
+    locked_until: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    created_at: str = Field(max_length=32)
+
+
+class ApiTokenTable(SQLModel, table=True):
+    """Bearer tokens; only their SHA-256."""
+
+    __tablename__ = "api_tokens"
+
+    id: str = Field(primary_key=True, max_length=32)
+    email: str = Field(foreign_key="people.email", index=True, max_length=320)
+    name: str = Field(max_length=200)
+    token_hash: str = Field(unique=True, max_length=64)
+    scopes: str = Field(sa_column=_text(nullable=False))
+    created_at: str = Field(max_length=32)
+    expires_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    revoked: bool = False
+
+
+class SnapshotVersionTable(SQLModel, table=True):
+    """Snapshot versions given out, so that they only move forward."""
+
+    __tablename__ = "snapshot_versions"
+
+    version: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    entries_digest: str = Field(max_length=71)
+    issued_at: str = Field(max_length=32)

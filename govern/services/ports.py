@@ -1,0 +1,220 @@
+"""What services and the web layer know of storage: plain rows and nothing of SQL.
+
+A row is a convenience built from signed bytes; the statement it came from stays the truth.
+Jobs, approval requests, people and tokens are operational state and are in no statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+ROLES = ("author", "validator", "reviewer", "compliance", "platform", "auditor", "admin")
+JOB_STATES = ("queued", "leased", "done", "failed", "cancelled")
+REQUEST_STATES = ("open", "approved", "rejected", "changes", "withdrawn", "void", "expired")
+CANDIDATE_STATES = ("registered", "checked", "deny", "review", "allow", "admitted", "suspended")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStatement:
+    """One statement row: the exact bundle bytes plus its index columns."""
+
+    digest: str
+    kind: str
+    predicate_type: str
+    subject: str
+    signer: str
+    log_index: int
+    created_at: str
+    bundle: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateRow:
+    """One inventory line."""
+
+    digest: str
+    name: str
+    version: str
+    owner: str
+    author: str
+    tier: str
+    domain: str
+    intended_use: str
+    status: str
+    registered_at: str
+    statement: str
+    outcome: str | None = None
+    decided_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CandidatePage:
+    """One page of the inventory and how many lines match in all."""
+
+    rows: tuple[CandidateRow, ...]
+    total: int
+    page: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One piece of work; ``lease_until`` is unix microseconds."""
+
+    id: str
+    kind: str
+    payload: Mapping[str, Any]
+    state: str
+    candidate: str | None = None
+    requested_by: str | None = None
+    created_at: str = ""
+    finished_at: str | None = None
+    lease_owner: str | None = None
+    lease_until: int | None = None
+    attempt: int = 0
+    progress_done: int = 0
+    progress_total: int = 0
+    error: str | None = None
+    result: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequest:
+    """A question put to reviewers about one decision."""
+
+    id: str
+    candidate: str
+    decision: str
+    decision_digest: str
+    requested_by: str
+    requested_at: str
+    tier: str
+    state: str
+    expires_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestMessage:
+    """A question to the author, an answer, or a call for changes."""
+
+    id: str
+    request: str
+    author: str
+    kind: str
+    text: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRow:
+    """One vote, as the signed approval says."""
+
+    digest: str
+    candidate: str
+    decision: str
+    approver: str
+    vote: str
+    comment: str
+    approved_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionRow:
+    """One admission and its present status."""
+
+    digest: str
+    deployment: str
+    environment: str
+    candidate: str
+    decision: str
+    status: str
+    admitted_by: str
+    admitted_at: str
+    not_before: str
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Someone who may sign in."""
+
+    email: str
+    name: str
+    roles: tuple[str, ...]
+    password_hash: str | None = field(default=None, repr=False)
+    disabled: bool = False
+    failed_attempts: int = 0
+    locked_until: int = 0
+    created_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiToken:
+    """A bearer token; only its SHA-256 is kept."""
+
+    id: str
+    email: str
+    name: str
+    scopes: tuple[str, ...]
+    created_at: str
+    expires_at: int
+    revoked: bool = False
+
+
+class Actions(Protocol):
+    """What the web layer asks of the services; every method raises ``GovernError``."""
+
+    def approve(
+        self,
+        request_id: str,
+        approver_email: str,
+        vote: str,
+        comment: str,
+        evidence_read: Sequence[str],
+    ) -> str:
+        """Record a vote (``approve``, ``reject`` or ``dissent``); return its digest."""
+
+    def request_approval(self, candidate: str, by: str) -> str:
+        """Ask reviewers about the newest decision; return the request's id."""
+
+    def withdraw_request(self, request_id: str, by: str) -> None:
+        """Withdraw an open request."""
+
+    def admit(
+        self,
+        candidate: str,
+        deployment: str,
+        environment: str,
+        upstream: Mapping[str, Any],
+        days: int,
+        by: str,
+    ) -> str:
+        """Admit a candidate; return the admission's digest."""
+
+    def suspend(self, admission: str, by: str, reason: str) -> str:
+        """Suspend an admission; return the statement's digest."""
+
+    def reinstate(self, admission: str, by: str, reason: str) -> str:
+        """Reinstate an admission; return the statement's digest."""
+
+    def revoke(self, admission: str, by: str, reason: str) -> str:
+        """Revoke an admission; return the statement's digest."""
+
+    def snapshot_document(self) -> bytes:
+        """Return the signed snapshot that gates read."""
+
+    def register_candidate(
+        self, card: Mapping[str, Any], files: Mapping[str, bytes], by: str
+    ) -> str:
+        """Register a candidate; return its digest."""
+
+    def run_checks(self, candidate: str, names: Sequence[str], by: str) -> list[str]:
+        """Queue checks; return the jobs' ids."""
+
+    def decide(self, candidate: str, by: str) -> str:
+        """Decide about a candidate; return the decision statement's digest."""
+
+    def build_report(self, candidate: str | None, by: str) -> str:
+        """Queue an audit report; return the job's id."""
