@@ -1,0 +1,127 @@
+"""Which checks there are, what they are given, and how one is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from govern.domain.check import CheckResult, Finding
+
+CHECKS = ("data", "performance", "fairness", "explainability", "repeatability")
+VERSION = "1"
+
+
+class Model(Protocol):
+    """A candidate that answers batches."""
+
+    columns: list[str]
+    protected: list[str]
+    device: Mapping[str, Any]
+
+    def predict(
+        self, rows: np.ndarray, protected: Mapping[str, Any] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return labels int64 [n] and scores float32 [n]."""
+
+
+@dataclass(frozen=True)
+class CheckData:
+    """What checks look at; sensitive features lie apart and never enter the model's inputs.
+
+    Args:
+        features: test rows [n, features], columns in the model's order.
+        labels: int64 [n], 1 is the positive outcome.
+        sensitive: sensitive features by row, text; ``unknown`` where nobody knows.
+        background: reference rows for explanations [m, features].
+        profile: the data set's profile.
+        digests: name to digest of each table above.
+        candidate: the candidate digest.
+        positive: what the positive outcome is called.
+        directions: feature to declared direction, ``+`` or ``-``.
+    """
+
+    features: pd.DataFrame
+    labels: np.ndarray
+    sensitive: pd.DataFrame
+    background: np.ndarray
+    profile: Mapping[str, Any]
+    digests: Mapping[str, str]
+    candidate: str
+    positive: str = "approve"
+    directions: Mapping[str, str] | None = None
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The features as float64 [n, features]."""
+        return self.features.to_numpy(dtype=float)
+
+    def protected_of(self, model: Model, rows: slice | np.ndarray | None = None) -> dict[str, Any]:
+        """Return what a model that needs protected attributes must be given."""
+        table = self.sensitive if rows is None else self.sensitive.iloc[rows]
+        return {name: table[name].to_numpy() for name in model.protected}
+
+
+Outcome = tuple[list[Finding], dict[str, Any]]
+
+
+def run_check(
+    name: str,
+    *,
+    model: Model,
+    data: CheckData,
+    seed: int = 0,
+    parameters: Mapping[str, Any] | None = None,
+    clock: Callable[[], str],
+) -> CheckResult:
+    """Run one check; whatever goes wrong inside is an ``error`` verdict, never a pass.
+
+    Args:
+        name: one of ``CHECKS``.
+        clock: returns the time as RFC 3339 text.
+    """
+    if name not in CHECKS:
+        raise KeyError(f"no check {name!r}; there are {', '.join(CHECKS)}")
+    started = clock()
+    chosen = dict(parameters or {})
+    module = import_module(f"govern.checks.{name}")
+    try:
+        findings, metrics = module.run(model, data, seed, chosen)
+        metrics = _plain(metrics)
+    except Exception as error:  # A candidate may do anything; the worker must live.
+        message = f"The check could not finish: {type(error).__name__}: {str(error)[:200]}"
+        findings, metrics = [Finding(f"{name}-error", "Check failed", "error", message)], {}
+    return CheckResult(
+        check=name,
+        version=VERSION,
+        candidate=data.candidate,
+        materials=tuple({"name": key, "digest": value} for key, value in data.digests.items()),
+        parameters=chosen,
+        seed=seed,
+        device=dict(model.device),
+        started_at=started,
+        finished_at=clock(),
+        findings=tuple(findings),
+        metrics=metrics,
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Return plain JSON data: numpy scalars as numbers, NaN and infinities as None."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    return value
