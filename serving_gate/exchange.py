@@ -1,0 +1,325 @@
+"""One request through the gate: admit, forward, record, answer — in that order.
+
+Every way out of here leaves a record: an answer, a refusal, an upstream's failure or
+time-out, a client that went away, a stream that broke. Nothing is written to the client
+before the record it rests on is durable; if that cannot be, the client gets 503
+``cannot-record`` and not the answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from typing import Any, Protocol
+
+from govern.domain.gate_record import receipt_header
+from govern.domain.snapshot import Route
+from serving_gate import protocols
+from serving_gate.callers import Caller
+from serving_gate.decide import Refusal
+from serving_gate.forwarding import response_lines, trace_of, upstream_request
+from serving_gate.gate import Gate
+from serving_gate.heads import RequestHead, ResponseHead
+from serving_gate.problem import CONTENT_TYPE, problem
+from serving_gate.recorder import Pending
+from serving_gate.upstream import Call
+
+_SUBJECT = re.compile(rb"[\x21-\x7e]{1,128}")
+
+
+class Client(Protocol):
+    """The connection that an exchange answers on."""
+
+    def answer(self, exchange: Exchange, data: bytes, *, close: bool) -> None:
+        """Write a whole answer."""
+
+    def begin(self, exchange: Exchange, data: bytes) -> None:
+        """Write the head of an answer that comes in pieces."""
+
+    def piece(self, exchange: Exchange, data: bytes) -> None:
+        """Write a piece."""
+
+    def finish(self, exchange: Exchange, data: bytes, *, broken: bool) -> None:
+        """Write the end of an answer in pieces, or break it off."""
+
+
+class Exchange:
+    """The state of one request."""
+
+    def __init__(self, gate: Gate, client: Client, head: RequestHead | None) -> None:
+        self._gate = gate
+        self._client = client
+        self._head = head
+        self._body: bytes | None = None
+        self._started = time.monotonic()
+        self._route: Route | None = None
+        self._caller: Caller | None = None
+        self._deployment: str | None = None
+        self._call: Call | None = None
+        self._answer: tuple[ResponseHead, bytes] | None = None
+        self._trace = ""
+        self._gone = self._recorded = False
+        self._stream: Stream | None = None
+        self._upstream: str | None = None
+
+    # -- admit ---------------------------------------------------------------------
+
+    def start(self, body: bytes) -> None:
+        """Take a request that has arrived in full."""
+        head, gate = self._head, self._gate
+        assert head is not None
+        self._body = body
+        self._trace = trace_of(head.fields)
+        asked = gate.match(head.method, head.target)
+        if asked is None:
+            return self.refuse("not-found", "this gate serves inference paths only")
+        self._deployment = asked.deployment
+        named = protocols.refused_header(head.fields)
+        if named is not None:
+            return self.refuse("refused-header", f"the header {named.decode()} is not accepted")
+        self._caller = gate.callers.identify(head.fields)
+        if self._caller is None:
+            return self.refuse("unauthenticated", "send a gate key as Authorization: Bearer")
+        decided = gate.decide(asked.deployment)
+        if isinstance(decided, Refusal):
+            self._route = decided.route
+            return self.refuse(decided.reason, decided.detail)
+        self._route = decided
+        if not self._caller.may_use(asked.deployment):
+            return self.refuse("caller-not-allowed", f"{self._caller.name} may not use it")
+        self._check_and_forward(asked, decided, body)
+
+    def _check_and_forward(self, asked: protocols.Match, route: Route, body: bytes) -> None:
+        head, gate = self._head, self._gate
+        assert head is not None
+        if route.upstream.get("kind", "oip") != asked.kind:
+            return self.refuse("not-found", "the deployment speaks another protocol")
+        why = protocols.refused_body(asked.kind, body, head.fields)
+        if why is not None:
+            return self.refuse("refused-body", why)
+        if asked.deployment in gate.mismatched:
+            return self.refuse("digest-mismatch", "the upstream answered unlike the admitted model")
+        pool = gate.pools.get(asked.deployment)
+        if pool is None:
+            return self.refuse("not-ready", "this gate knows no upstream for the deployment")
+        self._upstream = pool.name
+        data = upstream_request(
+            head, protocols.upstream_path(asked.kind, head.target), body, pool.authority,
+            trace=self._trace, drop_credentials=not gate.callers.open,
+        )
+        self._call = pool.send(data, head.method, self)
+
+    # -- record and answer -----------------------------------------------------------
+
+    def refuse(
+        self, reason: str, detail: str, *, kind: str = "refusal", status: int | None = None,
+        close: bool = False,
+    ) -> None:
+        """Record a refusal and answer it."""
+        code, body = problem(reason, detail, status)
+        self._gate.count(kind, reason)
+
+        def done(index: int, leaf: bytes) -> None:
+            self._client.answer(
+                self, self._problem_answer(code, body, self._receipt(index, leaf), close),
+                close=close,
+            )
+
+        self._submit(kind, code, reason, body, done)
+
+    def _problem_answer(self, code: int, body: bytes, receipt: bytes, close: bool) -> bytes:
+        extra = b"www-authenticate: Bearer\r\n" if code == 401 else b""
+        tail = b"connection: close\r\n" if close else b""
+        return b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\ncontent-length: %d\r\n%s%s%s\r\n%s" % (
+            code, b"Refused", CONTENT_TYPE, len(body), receipt, extra, tail, body,
+        )
+
+    def _receipt(self, index: int, leaf: bytes) -> bytes:
+        admission = self._route.admission if self._route is not None else None
+        text = receipt_header(self._gate.recorder.origin, index, leaf, admission)
+        return b"govern-receipt: " + text.encode() + b"\r\n"
+
+    def _submit(
+        self, kind: str, status: int, reason: str | None, response: bytes | None, done: Any,
+        *, request_more: dict[str, Any] | None = None, response_more: dict[str, Any] | None = None,
+        with_request: bool = True,
+    ) -> None:
+        self._recorded = True
+        head, route, caller = self._head, self._route, self._caller
+        keep = self._gate.settings.keep_bodies
+        self._gate.recorder.submit(
+            Pending(
+                kind=kind,
+                method=head.method.decode() if head else "?",
+                path=head.target.decode() if head else "?",
+                status=status,
+                done=done,
+                failed=self._cannot_record,
+                deployment=self._deployment,
+                admission=route.admission if route else None,
+                candidate=route.candidate if route else None,
+                caller=caller.name if caller else None,
+                subject=self._subject(),
+                request_body=self._body if with_request else None,
+                response_body=response,
+                keep_bodies=keep,
+                request_more=request_more,
+                response_more=response_more,
+                reason=reason,
+                latency_us=int((time.monotonic() - self._started) * 1e6),
+                upstream=self._upstream,
+                trace=self._trace or None,
+            )
+        )
+
+    def _subject(self) -> str:
+        """Whose key the payload lies under: the person named, else the caller, else us."""
+        if self._caller is None:
+            return "gate"
+        named = self._head.fields.get(b"govern-subject") if self._head else None
+        if named is not None and _SUBJECT.fullmatch(named):
+            return f"subject:{named.decode()}"
+        return f"caller:{self._caller.name}"
+
+    def _cannot_record(self) -> None:
+        code, body = problem("cannot-record", "the gate's log cannot be written just now")
+        self._gate.count("unrecorded", "cannot-record")
+        if self._stream is not None and self._stream.begun:
+            self._client.finish(self, b"", broken=True)
+            return
+        if self._stream is not None and self._call is not None:
+            self._gate.cancel(self._call)
+        self._client.answer(self, self._problem_answer(code, body, b"", False), close=False)
+
+    # -- what the upstream says ------------------------------------------------------
+
+    def upstream_answered(self, head: ResponseHead, body: bytes) -> None:
+        """The whole answer has come."""
+        if self._gone:
+            return
+        self._answer = (head, body)
+        kind = "inference" if head.status < 400 else "error"
+        self._gate.count(kind, None)
+        self._submit(kind, head.status, None, body, self._answer_recorded)
+
+    def _answer_recorded(self, index: int, leaf: bytes) -> None:
+        assert self._answer is not None
+        head, body = self._answer
+        self._client.answer(
+            self,
+            b"".join((response_lines(head), self._receipt(index, leaf), b"\r\n", body)),
+            close=False,
+        )
+
+    def upstream_failed(self, reason: str, detail: str) -> None:
+        """No answer came, or no more of it."""
+        if self._gone:
+            return
+        if self._stream is not None:
+            self._stream.end(reason)
+            return
+        self.refuse(reason, detail, kind="timeout" if reason == "upstream-timeout" else "error")
+
+    def upstream_opened(self, head: ResponseHead) -> None:
+        """An answer in pieces begins."""
+        self._stream = Stream(self, head)
+        self._submit("stream-open", head.status, None, None, self._stream.opened)
+
+    def upstream_piece(self, data: bytes) -> None:
+        """A piece has come."""
+        if self._stream is not None:
+            self._stream.piece(data)
+
+    def upstream_ended(self) -> None:
+        """The last piece has come."""
+        if self._stream is not None:
+            self._stream.end(None)
+
+    # -- what the client does --------------------------------------------------------
+
+    def client_gone(self) -> None:
+        """The client closed its connection before it had its answer."""
+        self._gone = True
+        if self._call is not None:
+            self._gate.cancel(self._call)
+        if self._stream is not None:
+            self._stream.end("cancelled")
+        elif not self._recorded:
+            self._gate.count("cancelled", "cancelled")
+            self._submit("cancelled", 499, "cancelled", None, lambda index, leaf: None)
+
+    def flow(self, *, ready: bool) -> None:
+        """The client can, or cannot, take more bytes for now."""
+        connection = self._call.connection if self._call is not None else None
+        if connection is not None and connection.call is self._call:
+            connection.resume() if ready else connection.pause()
+
+
+class Stream:
+    """An answer in pieces: an opening record before the first byte, a closing one before the end."""
+
+    def __init__(self, exchange: Exchange, head: ResponseHead) -> None:
+        self._exchange = exchange
+        self._head = head
+        self._waiting: list[bytes] = []
+        self._kept = bytearray()
+        self._digests = hashlib.sha256()
+        self._pieces = self._bytes = 0
+        self._open_index: int | None = None
+        self._ended: str | None = None
+        self._over = False
+        self.begun = False
+
+    def opened(self, index: int, leaf: bytes) -> None:
+        """The opening record is durable: the first byte may leave."""
+        exchange = self._exchange
+        self._open_index, self.begun = index, True
+        receipt = exchange._receipt(index, leaf)
+        framing = b"transfer-encoding: chunked\r\n\r\n"
+        exchange._client.begin(exchange, response_lines(self._head) + receipt + framing)
+        for data in self._waiting:
+            exchange._client.piece(exchange, data)
+        self._waiting.clear()
+        if self._over:
+            self._close()
+
+    def piece(self, data: bytes) -> None:
+        """Digest a piece and pass it on as it is."""
+        self._digests.update(hashlib.sha256(data).digest())
+        self._pieces += 1
+        self._bytes += len(data)
+        if self._bytes <= self._exchange._gate.settings.stream_record_bytes_max:
+            self._kept += data
+        if self.begun:
+            self._exchange._client.piece(self._exchange, data)
+        else:
+            self._waiting.append(data)
+
+    def end(self, reason: str | None) -> None:
+        """The answer is over, well or not."""
+        if self._over:
+            return
+        self._over, self._ended = True, reason
+        if self.begun:
+            self._close()
+
+    def _close(self) -> None:
+        exchange = self._exchange
+        whole = len(self._kept) == self._bytes
+        exchange._gate.count("stream", self._ended)
+        exchange._submit(
+            "stream-close", self._head.status, self._ended, bytes(self._kept) if whole else None,
+            self._closed,
+            request_more={"opened": self._open_index},
+            response_more={
+                "chunks": self._pieces,
+                "chunks_digest": "sha256:" + self._digests.hexdigest(),
+                "bytes": self._bytes,
+            },
+            with_request=False,
+        )
+
+    def _closed(self, index: int, leaf: bytes) -> None:
+        broken = self._ended is not None
+        self._exchange._client.finish(self._exchange, b"0\r\n\r\n", broken=broken)

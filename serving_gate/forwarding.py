@@ -1,0 +1,86 @@
+"""Rewrite heads between client and upstream. Pure, apart from fresh trace ids.
+
+Requests are written anew from the parsed form; bodies are passed byte for byte. Dropped:
+hop-by-hop headers and those that ``Connection`` names, the gate's own credentials, and
+from answers any ``Govern-Receipt`` that an upstream might invent.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+
+from serving_gate.heads import RequestHead, ResponseHead
+
+_HOP = frozenset(
+    (
+        b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization",
+        b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"expect",
+        b"host", b"content-length", b"govern-subject", b"traceparent",
+    )
+)
+_CREDENTIALS = frozenset((b"authorization", b"x-api-key"))
+_ANSWER_DROPPED = frozenset(
+    (
+        b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-connection", b"te",
+        b"trailer", b"transfer-encoding", b"upgrade", b"govern-receipt", b"content-length",
+    )
+)
+_TRACEPARENT = re.compile(rb"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_random = random.SystemRandom()
+_bits = random.Random(_random.getrandbits(256)).getrandbits
+
+
+def trace_of(fields: dict[bytes, bytes]) -> str:
+    """Return the W3C trace id of a request, or a new one."""
+    given = fields.get(b"traceparent")
+    if given is not None:
+        found = _TRACEPARENT.fullmatch(given)
+        if found is not None and found.group(1) != b"0" * 32:
+            return found.group(1).decode()
+    return f"{_bits(128):032x}"
+
+
+def upstream_request(
+    head: RequestHead,
+    path: bytes,
+    body: bytes,
+    authority: bytes,
+    *,
+    trace: str,
+    drop_credentials: bool,
+) -> bytes:
+    """Return the request as it is sent to the upstream."""
+    named = _connection_names(head.fields)
+    parts = [
+        b"%s %s HTTP/1.1\r\nhost: %s\r\ntraceparent: 00-%s-%016x-01\r\n"
+        % (head.method, path, authority, trace.encode(), _bits(64) | 1)
+    ]
+    for name, value in head.headers:
+        if name in _HOP or name in named or (drop_credentials and name in _CREDENTIALS):
+            continue
+        parts.append(b"%s: %s\r\n" % (name, value))
+    if body or head.method == b"POST":
+        parts.append(b"content-length: %d\r\n" % len(body))
+    parts.append(b"\r\n")
+    parts.append(body)
+    return b"".join(parts)
+
+
+def response_lines(head: ResponseHead) -> bytes:
+    """Return status line and headers of an answer, without the closing empty line."""
+    named = _connection_names(head.fields)
+    parts = [b"HTTP/1.1 %d %s\r\n" % (head.status, head.reason)]
+    for name, value in head.headers:
+        if name not in _ANSWER_DROPPED and name not in named:
+            parts.append(b"%s: %s\r\n" % (name, value))
+    if head.length is not None and head.status not in (204, 304):
+        parts.append(b"content-length: %d\r\n" % head.length)
+    return b"".join(parts)
+
+
+def _connection_names(fields: dict[bytes, bytes]) -> frozenset[bytes]:
+    value = fields.get(b"connection")
+    if value is None or value in (b"keep-alive", b"close"):
+        return frozenset()
+    return frozenset(name.strip(b" \t").lower() for name in value.split(b","))

@@ -1,0 +1,131 @@
+"""The gate as a whole: what its connections share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Protocol
+
+from govern.domain.snapshot import Route
+from serving_gate import decide as deciding
+from serving_gate import protocols
+from serving_gate.callers import Callers
+from serving_gate.recorder import Recorder
+from serving_gate.settings import Settings
+from serving_gate.snapshot import SnapshotKeeper
+from serving_gate.upstream import Call, Pool
+
+MATCH_CACHE_MAX = 4096
+SWEEP_SECONDS = 0.1
+
+
+class Connected(Protocol):
+    """A client connection, as the gate keeps it."""
+
+    def expire(self, now: float) -> None:
+        """Close when a request does not arrive in time."""
+
+    def close(self) -> None:
+        """Close unless a request is being answered."""
+
+    def abort(self) -> None:
+        """Close whatever is going on."""
+
+
+class Gate:
+    """Settings, recorder, snapshot, callers, upstreams, counters."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        recorder: Recorder,
+        snapshot: SnapshotKeeper,
+        callers: Callers,
+        upstreams: Mapping[str, tuple[str, int]],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.settings = settings
+        self.recorder = recorder
+        self.snapshot = snapshot
+        self.callers = callers
+        self.loop = loop
+        self.pools = {
+            name: Pool(host, port, settings, loop) for name, (host, port) in upstreams.items()
+        }
+        self.connections: set[Connected] = set()
+        self.mismatched: set[str] = set()
+        self.draining = False
+        self.counts: Counter[tuple[str, str | None]] = Counter()
+        self.started_at = time.time()
+        self._matches: dict[bytes, protocols.Match | None] = {}
+
+    def match(self, method: bytes, target: bytes) -> protocols.Match | None:
+        """Return what a path asks for; the last few thousand are remembered."""
+        line = method + b" " + target
+        try:
+            return self._matches[line]
+        except KeyError:
+            if len(self._matches) >= MATCH_CACHE_MAX:
+                self._matches.clear()
+            found = self._matches[line] = protocols.match(method, target)
+            return found
+
+    def decide(self, deployment: str) -> Route | deciding.Refusal:
+        """Decide on a call now."""
+        keeper = self.snapshot
+        return deciding.decide(deployment, keeper.view, keeper.fresh_until, time.time())
+
+    def count(self, kind: str, reason: str | None) -> None:
+        """Count an outcome."""
+        self.counts[kind, reason] += 1
+
+    def cancel(self, call: Call) -> None:
+        """Drop a call that nobody waits for."""
+        for pool in self.pools.values():
+            if call.connection is None or call.connection in pool.connections:
+                pool.cancel(call)
+                return
+
+    def problems(self) -> list[str]:
+        """Return why the gate is not ready, if it is not."""
+        found: list[str] = []
+        now = time.time()
+        if self.draining:
+            found.append("draining")
+        if self.snapshot.view is None:
+            found.append(self.snapshot.problem or "no snapshot yet")
+        elif now >= min(self.snapshot.fresh_until, self.snapshot.view.expires):
+            found.append("stale-snapshot")
+        if self.recorder.last_error is not None:
+            found.append(self.recorder.last_error)
+        return found
+
+    # -- life ------------------------------------------------------------------------
+
+    async def sweep(self) -> None:
+        """Enforce deadlines, until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            now = time.monotonic()
+            for connection in list(self.connections):
+                connection.expire(now)
+            for pool in self.pools.values():
+                pool.sweep()
+
+    async def drain(self) -> None:
+        """Finish what was begun, close the rest, and publish the log."""
+        self.draining = True
+        end = time.monotonic() + self.settings.drain_seconds
+        for connection in list(self.connections):
+            connection.close()
+        while self.connections and time.monotonic() < end:
+            await asyncio.sleep(0.01)
+        for connection in list(self.connections):
+            connection.abort()
+        await asyncio.sleep(0)
+        await self.recorder.drain()
+        for pool in self.pools.values():
+            pool.close()

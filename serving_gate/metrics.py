@@ -1,0 +1,45 @@
+"""Counters and gauges in Prometheus' text format."""
+
+from __future__ import annotations
+
+import time
+
+from serving_gate.gate import Gate
+
+def render(gate: Gate) -> bytes:
+    """Return all metrics of a gate."""
+    lines = [
+        "# HELP govern_gate_outcomes_total Requests by how they ended.",
+        "# TYPE govern_gate_outcomes_total counter",
+    ]
+    for (kind, reason), count in sorted(gate.counts.items(), key=str):
+        label = f'kind="{kind}",reason="{reason or ""}"'
+        lines.append(f"govern_gate_outcomes_total{{{label}}} {count}")
+    lines += [
+        "# HELP govern_gate_upstream_sent_total Requests sent to upstreams.",
+        "# TYPE govern_gate_upstream_sent_total counter",
+    ]
+    for name, pool in sorted(gate.pools.items()):
+        lines.append(f'govern_gate_upstream_sent_total{{deployment="{name}"}} {pool.sent}')
+    for name, kind, text, value in _gauges(gate):
+        full = f"govern_gate_{name}"
+        lines += [f"# HELP {full} {text}", f"# TYPE {full} {kind}", f"{full} {value}"]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _gauges(gate: Gate) -> list[tuple[str, str, str, float]]:
+    recorder, keeper = gate.recorder, gate.snapshot
+    version = keeper.view.version if keeper.view else 0
+    return [
+        ("records_total", "counter", "Durable records.", recorder.size),
+        ("records_published", "gauge", "Records under the checkpoint.", recorder.published_size),
+        ("records_waiting", "gauge", "Records that are not durable yet.", recorder.waiting),
+        ("records_failed_total", "counter", "Records that could not be made durable.",
+         recorder.failures),
+        ("commits_total", "counter", "Batches handed to the disk.", recorder.batches),
+        ("commit_seconds_total", "counter", "Time spent on them.", round(recorder.commit_seconds, 6)),
+        ("connections", "gauge", "Client connections.", len(gate.connections)),
+        ("snapshot_version", "gauge", "Version of the snapshot in use.", version),
+        ("snapshots_rejected_total", "counter", "Snapshots refused.", keeper.rejected),
+        ("uptime_seconds", "gauge", "Since start.", round(time.time() - gate.started_at, 3)),
+    ]

@@ -1,0 +1,95 @@
+"""The gate's own pages under ``/gate/``, and the health paths of the served protocols.
+
+They carry no receipt: nothing was inferred. Receipts are C2SP tlog-proofs with the
+48-byte leaf as ``extra``, so a proof can be checked with nothing but the log's key.
+"""
+
+from __future__ import annotations
+
+import re
+import orjson
+
+from govern.errors import CompletenessError, GovernError
+from govern.transparency.checkpoint import parse_checkpoint_text
+from govern.transparency.encoding import b64
+from serving_gate.gate import Gate
+from serving_gate.metrics import render
+
+TEXT = b"text/plain; charset=utf-8"
+JSON = b"application/json"
+BINARY = b"application/octet-stream"
+_RECEIPT = re.compile(rb"/gate/receipt/(0|[1-9][0-9]{0,14})")
+_TILE = re.compile(
+    rb"/gate/(tile/(?:entries|[0-9]{1,2})/(?:x[0-9]{3}/)*[0-9]{3}(?:\.p/[0-9]{1,3})?)"
+)
+PAGES = frozenset(
+    (
+        b"/gate/healthz", b"/gate/readyz", b"/gate/metrics", b"/gate/checkpoint",
+        b"/v2", b"/v2/health/live", b"/v2/health/ready",
+    )
+)
+Answer = tuple[int, bytes, bytes]
+
+
+def is_page(target: bytes) -> bool:
+    """Say whether the gate answers this path itself."""
+    return target in PAGES or target.startswith(b"/gate/")
+
+
+async def answer(gate: Gate, target: bytes) -> Answer:
+    """Return status, content type and body of a page."""
+    if target in (b"/gate/healthz", b"/v2/health/live"):
+        return 200, JSON, b'{"live":true}'
+    if target in (b"/gate/readyz", b"/v2/health/ready"):
+        return _ready(gate)
+    if target == b"/v2":
+        body = {"name": "govern-gate", "version": "1", "extensions": []}
+        return 200, JSON, orjson.dumps(body)
+    if target == b"/gate/metrics":
+        return 200, b"text/plain; version=0.0.4; charset=utf-8", render(gate)
+    if target == b"/gate/checkpoint":
+        return 200, TEXT, (gate.recorder.log.checkpoint() or "").encode()
+    if match := _RECEIPT.fullmatch(target):
+        return await _receipt(gate, int(match.group(1)))
+    if match := _TILE.fullmatch(target):
+        return _tile(gate, match.group(1).decode())
+    return 404, TEXT, b"no such page\n"
+
+
+def _ready(gate: Gate) -> Answer:
+    problems = gate.problems()
+    body = {"ready": not problems, "problems": problems}
+    return (503 if problems else 200), JSON, orjson.dumps(body)
+
+
+async def _receipt(gate: Gate, index: int) -> Answer:
+    recorder = gate.recorder
+    if index >= recorder.size:
+        return 404, TEXT, b"no such record\n"
+    try:
+        if index >= recorder.published_size:
+            await recorder.publish()
+        note = recorder.log.checkpoint()
+        assert note is not None
+        text = proof_text(gate, index, note)
+    except GovernError as error:
+        return 503, TEXT, f"{error}\n".encode()
+    return 200, TEXT, text.encode()
+
+
+def proof_text(gate: Gate, index: int, note: str) -> str:
+    """Return a tlog-proof (c2sp.org/tlog-proof@v1) of one record's leaf."""
+    size = parse_checkpoint_text(note.rpartition("\n\n")[0] + "\n").size
+    leaf = gate.recorder.log.entry(index, size)
+    hashes = gate.recorder.log.inclusion(index, size)
+    lines = ["c2sp.org/tlog-proof@v1", f"extra {b64(leaf)}", f"index {index}"]
+    return "\n".join([*lines, *map(b64, hashes)]) + "\n\n" + note
+
+
+def _tile(gate: Gate, path: str) -> Answer:
+    whole, _, width = path.partition(".p/")
+    try:
+        data = gate.recorder.log.read(whole, int(width)) if width else gate.recorder.log.read(whole)
+    except CompletenessError:
+        return 404, TEXT, b"no such tile\n"
+    return 200, BINARY, data

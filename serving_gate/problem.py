@@ -1,0 +1,53 @@
+"""Refusals as RFC 9457 problem documents with a stable ``reason``. Pure.
+
+``error`` repeats the sentence: clients of the Open Inference Protocol and of KServe V1
+look for it there.
+"""
+
+from __future__ import annotations
+
+import orjson
+
+CONTENT_TYPE = b"application/problem+json"
+REASONS: dict[str, tuple[int, str]] = {
+    "malformed-request": (400, "The request has no single meaning"),
+    "refused-header": (400, "A header could select another model"),
+    "refused-body": (400, "The body points at data that would not be on record"),
+    "unauthenticated": (401, "A gate key is needed"),
+    "caller-not-allowed": (403, "This caller may not use this deployment"),
+    "not-admitted": (403, "The deployment is not admitted"),
+    "suspended": (403, "The admission is suspended"),
+    "revoked": (403, "The admission was revoked"),
+    "expired": (403, "The admission has expired"),
+    "digest-mismatch": (403, "The upstream serves another model than the admitted one"),
+    "not-found": (404, "Nothing is served at this path"),
+    "request-timeout": (408, "The request did not arrive in time"),
+    "too-large": (413, "The request body is too large"),
+    "rate-limited": (429, "Too many requests"),
+    "upstream-failed": (502, "The upstream did not answer properly"),
+    "upstream-timeout": (504, "The upstream did not answer in time"),
+    "cannot-record": (503, "The answer cannot be recorded, so it is not given"),
+    "stale-snapshot": (503, "What is admitted is not known freshly enough"),
+    "not-ready": (503, "The gate is not ready"),
+}
+
+
+def problem(reason: str, detail: str, status: int | None = None) -> tuple[int, bytes]:
+    """Return status and body of a refusal.
+
+    Args:
+        reason: one of ``REASONS``.
+        detail: a sentence about this case.
+        status: another status than the reason's own.
+    """
+    own, title = REASONS[reason]
+    status = status or own
+    body = {
+        "type": f"urn:govern:gate:{reason}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "reason": reason,
+        "error": f"{reason}: {detail}",
+    }
+    return status, orjson.dumps(body)

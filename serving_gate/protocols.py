@@ -1,0 +1,127 @@
+"""Which paths and methods each kind of upstream protocol has. Pure; an allow-list.
+
+Everything that is not named here is answered 404 and recorded: model load and unload,
+repositories, shared memory, traces, management. A path selects the deployment by name.
+
+| kind | inference | metadata (never inference) |
+|---|---|---|
+| oip | POST /v2/models/{name}[/versions/{v}]/infer | GET /v2/models/{name}[/ready] |
+| kserve-v1 | POST /v1/models/{name}:predict | GET /v1/models/{name} |
+| invocations | POST /invocations/{name}, POST /endpoints/{name}/invocations | |
+| json | POST /predict/{name} | |
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+_NAME = rb"([a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?)"
+_ROUTES: tuple[tuple[str, str, re.Pattern[bytes]], ...] = (
+    ("oip", "infer", re.compile(rb"POST /v2/models/" + _NAME + rb"/infer")),
+    ("oip", "metadata", re.compile(rb"GET /v2/models/" + _NAME + rb"(?:/ready)?")),
+    ("kserve-v1", "infer", re.compile(rb"POST /v1/models/" + _NAME + rb":predict")),
+    ("kserve-v1", "metadata", re.compile(rb"GET /v1/models/" + _NAME)),
+    ("invocations", "infer", re.compile(rb"POST /endpoints/" + _NAME + rb"/invocations")),
+    ("invocations", "infer", re.compile(rb"POST /invocations/" + _NAME)),
+    ("json", "infer", re.compile(rb"POST /predict/" + _NAME)),
+)
+KINDS = ("oip", "kserve-v1", "invocations", "json")
+SELECTOR_HEADERS = frozenset(
+    (
+        b"serve_multiplexed_model_id",
+        b"serve-multiplexed-model-id",
+        b"x-amzn-sagemaker-target-model",
+        b"x-amzn-sagemaker-target-variant",
+        b"x-amzn-sagemaker-inference-component",
+        b"x-amzn-sagemaker-target-container-hostname",
+        b"x-http-method-override",
+        b"x-http-method",
+        b"x-method-override",
+        b"x-original-url",
+        b"x-rewrite-url",
+        b"x-forwarded-prefix",
+    )
+)
+_OWN_PATHS = {"invocations": b"/invocations", "json": b"/predict"}
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a path asks for."""
+
+    kind: str
+    action: str
+    deployment: str
+
+
+def match(method: bytes, target: bytes) -> Match | None:
+    """Return what method and path ask for, or None where nothing is allowed there."""
+    line = method + b" " + target
+    for kind, action, pattern in _ROUTES:
+        found = pattern.fullmatch(line)
+        if found is not None:
+            return Match(kind, action, found.group(1).decode())
+    return None
+
+
+def upstream_path(kind: str, target: bytes) -> bytes:
+    """Return the path that an upstream of this kind knows for an allowed path."""
+    return _OWN_PATHS.get(kind, target)
+
+
+def refused_header(fields: dict[bytes, bytes]) -> bytes | None:
+    """Return the first header that could select another model or another path."""
+    for name in fields:
+        if name in SELECTOR_HEADERS or b"_" in name:
+            return name
+    return None
+
+
+def refused_body(kind: str, body: bytes, fields: dict[bytes, bytes]) -> str | None:
+    """Return why a body may not be forwarded: it points at data that the record lacks.
+
+    Args:
+        kind: the upstream's protocol.
+        body: the request body as received.
+        fields: the request's headers.
+    """
+    if kind != "oip":
+        return None
+    if fields.get(b"content-encoding", b"identity").lower() != b"identity":
+        return "a compressed body cannot be checked"
+    if b"shared_memory" in body:
+        return "tensors in shared memory would not be on record"
+    if b"\\" in body:
+        return _refused_json(body, fields)
+    return None
+
+
+def _refused_json(body: bytes, fields: dict[bytes, bytes]) -> str | None:
+    """Look at an Open Inference body whose text has escapes."""
+    head = fields.get(b"inference-header-content-length")
+    if head is not None:
+        body = body[: int(head)] if head.isdigit() else b""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return "the body is not JSON"
+    if _mentions_shared_memory(value):
+        return "tensors in shared memory would not be on record"
+    return None
+
+
+def _mentions_shared_memory(value: Any) -> bool:
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict):
+            if any("shared_memory" in key for key in item):
+                return True
+            pending += item.values()
+        elif isinstance(item, list):
+            pending += item
+    return False

@@ -1,0 +1,320 @@
+"""Sequence, integrate, publish: an answer leaves only after its record is durable.
+
+The order for a batch (at most 256 records), and what a crash leaves at each step:
+
+1. *sequence*: records get consecutive numbers, are committed to, encrypted, and written
+   to the journal with one ``fdatasync``. A crash before it ends leaves a cut tail that
+   recovery ignores: nobody was answered.
+2. *integrate*: the leaves enter the tree in memory, and the answers leave. A crash
+   leaves durable records without a checkpoint: recovery integrates them again.
+3. *publish*: about every second, or when a receipt asks, tiles and the signed checkpoint
+   are written. A crash leaves tiles without a checkpoint: they are written again.
+
+A batch that cannot be made durable never enters the tree: its answers become 503
+``cannot-record``, and the next batch tries a new segment. One writer per folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import queue
+import threading
+import time
+from base64 import b64encode
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from govern.domain.gate_archive import make_frame, pack_payload
+from govern.domain.gate_record import make_leaf
+from govern.errors import CheckpointError, GovernError, StorageError
+from govern.transparency.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
+from govern.transparency.note import NoteSigner
+from serving_gate.edge_tree import EdgeTree, File
+from serving_gate.journal import Journal, check_journal
+from serving_gate.keyring import Keyring
+from serving_gate.log_files import LogFolder
+from serving_gate.times import micros_text
+
+BATCH_RECORDS_MAX = 256
+BATCH_BYTES_MAX = 8 << 20
+
+
+@dataclass(slots=True)
+class Pending:
+    """A record to be, and what to call when it is durable (or cannot be)."""
+
+    kind: str
+    method: str
+    path: str
+    status: int
+    done: Callable[[int, bytes], None]
+    failed: Callable[[], None]
+    deployment: str | None = None
+    admission: str | None = None
+    candidate: str | None = None
+    caller: str | None = None
+    subject: str = "gate"
+    request_body: bytes | None = None
+    response_body: bytes | None = None
+    keep_bodies: bool = True
+    request_more: dict[str, Any] | None = None
+    response_more: dict[str, Any] | None = None
+    reason: str | None = None
+    latency_us: int = 0
+    upstream: str | None = None
+    trace: str | None = None
+
+
+@dataclass(slots=True)
+class _Batch:
+    first: int
+    pending: list[Pending]
+    leaves: list[bytes]
+    frames: bytes
+    keys: bytes
+    started: float
+
+
+class Recorder:
+    """The one writer of a gate's journal and log."""
+
+    def __init__(self, folder: Path, signer: NoteSigner, *, segment_bytes_max: int) -> None:
+        self.origin = signer.name
+        self.log = LogFolder(folder / "log")
+        self.published_size = 0
+        self.batches = self.failures = 0
+        self.commit_seconds = 0.0
+        self.last_error: str | None = None
+        self._signer = signer
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = _lock(folder / ".writer")
+        self._journal = Journal(folder / "payloads", segment_bytes_max)
+        self._keyring = Keyring(folder / "payloads")
+        self._tree = EdgeTree()
+        self._unpublished: list[File] = []
+        self._waiting: deque[Pending] = deque()
+        self._busy = self._scheduled = False
+        self._publishing: asyncio.Future[None] | None = None
+        self._jobs: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
+        self._recover(folder / "payloads")
+
+    @property
+    def size(self) -> int:
+        """Number of durable records."""
+        return self._tree.size
+
+    @property
+    def waiting(self) -> int:
+        """Number of records that are not durable yet."""
+        return len(self._waiting)
+
+    def _recover(self, payloads: Path) -> None:
+        """Continue where the journal ends, by the same steps that write."""
+        note = self.log.checkpoint()
+        if note is not None:
+            checkpoint = open_checkpoint(note, self._signer.verifier)
+            self._tree = self.log.restore(checkpoint.size)
+            if self._tree.root() != checkpoint.root:
+                raise CheckpointError("the gate log's tiles do not lead to its checkpoint")
+            self.published_size = checkpoint.size
+        leaves = [frame.leaf for frame in check_journal(payloads, self._tree.size)]
+        self._integrate(leaves)
+        if note is None or leaves:
+            self._publish_files(*self._prepare_publication())
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start the thread that waits for the disk."""
+        self._loop = loop
+        self._thread = threading.Thread(target=self._work, name="gate-journal", daemon=True)
+        self._thread.start()
+
+    def submit(self, pending: Pending) -> None:
+        """Queue a record; ``done(index, leaf)`` or ``failed()`` is called on the loop."""
+        self._waiting.append(pending)
+        if not self._busy and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._sequence)
+
+    def _sequence(self) -> None:
+        self._scheduled = False
+        if self._busy or not self._waiting:
+            return
+        self._busy = True
+        self._jobs.put(self._build())
+
+    def _build(self) -> _Batch:
+        batch: list[Pending] = []
+        size = 0
+        while self._waiting and len(batch) < BATCH_RECORDS_MAX and size < BATCH_BYTES_MAX:
+            pending = self._waiting.popleft()
+            size += len(pending.request_body or b"") + len(pending.response_body or b"")
+            batch.append(pending)
+        first, noise, now = self._tree.size, os.urandom(44 * len(batch)), time.time_ns() // 1000
+        at = micros_text(now)
+        leaves: list[bytes] = []
+        parts: list[bytes] = []
+        for place, pending in enumerate(batch):
+            salt = noise[44 * place : 44 * place + 32]
+            record = record_bytes(pending, first + place, at, salt)
+            leaf = make_leaf(first + place, now, hashlib.sha256(salt + record).digest())
+            key_id, cipher = self._keyring.cipher(pending.subject)
+            nonce = noise[44 * place + 32 : 44 * place + 44]
+            if pending.keep_bodies:
+                plain = pack_payload(salt, record, pending.request_body, pending.response_body)
+            else:
+                plain = pack_payload(salt, record, None, None)
+            parts.append(make_frame(leaf, key_id, nonce, cipher.encrypt(nonce, plain, leaf)))
+            leaves.append(leaf)
+        keys = self._keyring.take_pending()
+        return _Batch(first, batch, leaves, b"".join(parts), keys, time.monotonic())
+
+    def _work(self) -> None:
+        """Wait for the disk, off the event loop."""
+        while (batch := self._jobs.get()) is not None:
+            error: str | None = None
+            try:
+                if batch.keys:
+                    self._keyring.save(batch.keys)
+                self._journal.append(batch.first, batch.frames)
+            except (OSError, StorageError) as problem:
+                error = str(problem)
+            try:
+                self._loop.call_soon_threadsafe(self._committed, batch, error)
+            except RuntimeError:
+                return  # the loop is closed: the process is ending
+
+    def _committed(self, batch: _Batch, error: str | None) -> None:
+        self._busy = False
+        self.last_error = error
+        self.batches += 1
+        self.commit_seconds += time.monotonic() - batch.started
+        if error is None:
+            self._integrate(batch.leaves)
+        elif batch.keys:
+            self._keyring.forget_unsaved(batch.keys)
+        if self._waiting:
+            self._sequence()
+        if error is not None:
+            self.failures += len(batch.pending)
+            for pending in batch.pending:
+                pending.failed()
+            return
+        index = batch.first
+        for pending, leaf in zip(batch.pending, batch.leaves, strict=True):
+            pending.done(index, leaf)
+            index += 1
+
+    def _integrate(self, leaves: list[bytes]) -> None:
+        self._unpublished += self._tree.append(leaves)
+
+    def _prepare_publication(self) -> tuple[int, list[File], str]:
+        files = self._unpublished + self._tree.partial()
+        checkpoint = Checkpoint(self.origin, self._tree.size, self._tree.root())
+        return self._tree.size, files, sign_checkpoint(checkpoint, self._signer)
+
+    def _publish_files(self, size: int, files: list[File], note: str) -> None:
+        self.log.write(files, note)
+        full = {path for path, _ in files}
+        self._unpublished = [file for file in self._unpublished if file[0] not in full]
+        self.published_size = size
+
+    async def publish(self) -> None:
+        """Write tiles and checkpoint for everything durable; joins one under way.
+
+        Raises:
+            StorageError: the file system refused; it will be tried again.
+        """
+        while self._publishing is not None:
+            await asyncio.shield(self._publishing)
+        if self.published_size == self._tree.size:
+            return
+        self._publishing = self._loop.create_future()
+        size, files, note = self._prepare_publication()
+        try:
+            await asyncio.to_thread(self.log.write, files, note)
+            written = {path for path, _ in files}
+            self._unpublished = [item for item in self._unpublished if item[0] not in written]
+            self.published_size = size
+        finally:
+            waiting, self._publishing = self._publishing, None
+            waiting.set_result(None)
+
+    async def publish_every(self, seconds: float) -> None:
+        """Publish whenever there is something new, until cancelled."""
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await self.publish()
+            except GovernError as error:
+                self.last_error = str(error)
+
+    async def drain(self) -> None:
+        """Wait until every submitted record is durable or refused, then publish."""
+        while self._busy or self._waiting:
+            await asyncio.sleep(0.005)
+        try:
+            await self.publish()
+        except StorageError as error:
+            self.last_error = str(error)
+        self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self.close()
+
+    def close(self) -> None:
+        """Give up the journal and the writer's lock."""
+        self._journal.close()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+def record_bytes(pending: Pending, seq: int, at: str, salt: bytes) -> bytes:
+    """Return the canonical bytes of a record (equal to ``GateRecord.to_bytes``)."""
+    return orjson.dumps(
+        {
+            "admission": pending.admission,
+            "at": at,
+            "caller": pending.caller,
+            "candidate": pending.candidate,
+            "deployment": pending.deployment,
+            "kind": pending.kind,
+            "latency_us": pending.latency_us,
+            "method": pending.method,
+            "path": pending.path,
+            "reason": pending.reason,
+            "request": _body(pending.request_body, salt, pending.request_more),
+            "response": _body(pending.response_body, salt, pending.response_more),
+            "seq": seq,
+            "status": pending.status,
+            "trace": pending.trace,
+            "upstream": pending.upstream,
+            "v": 1,
+        },
+        option=orjson.OPT_SORT_KEYS,
+    )
+
+
+def _body(body: bytes | None, salt: bytes, more: dict[str, Any] | None) -> dict[str, Any]:
+    if body is None:
+        return {"bytes": 0, "commitment": None, **(more or {})}
+    committed = b64encode(hashlib.sha256(salt + body).digest()).decode()
+    result = {"bytes": len(body), "commitment": committed}
+    return {**result, **more} if more else result
+
+
+def _lock(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise StorageError("another gate process writes to this folder") from None
+    return descriptor
