@@ -142,7 +142,7 @@ def admit(
         raise RefusedError(f"{candidate[:19]}… cannot be admitted: {problem}", [problem])
     if not recorder.trust.has_role(admitted_by, "platform"):
         raise RefusedError(f"{admitted_by} is not a platform engineer in the trust file")
-    now = recorder.clock()
+    now = recorder.clock().replace(microsecond=0)  # timestamps prove whole seconds
     assert evidence.candidate is not None
     predicate = {
         "deployment": deployment,

@@ -1,0 +1,128 @@
+"""The one place where adapters meet services."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from govern.adapters.blobs_files import BlobFiles
+from govern.adapters.files import write_durably
+from govern.adapters.keys_files import (
+    KeyFiles,
+    Organisation,
+    create_keys,
+    gate_origin,
+    lineage_origin,
+)
+from govern.adapters.log_files import LogFiles
+from govern.adapters.sql.records import Records
+from govern.errors import StorageError
+from govern.policy.document import Pack, load_pack
+from govern.services.operations import Operations
+from govern.services.recording import Recorder
+from govern.settings import Settings
+from govern.transparency.trust import TrustRoot
+
+
+def utc_now() -> datetime:
+    """Return the present."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Application:
+    """Everything opened from one home."""
+
+    settings: Settings
+    records: Records
+    blobs: BlobFiles
+    log: LogFiles
+    keys: KeyFiles
+    trust: TrustRoot
+    operations: Operations
+
+    @property
+    def home(self) -> Path:
+        """The home folder."""
+        return self.settings.home
+
+    def close(self) -> None:
+        """Close the database."""
+        self.records.close()
+
+
+def initialise(settings: Settings, organisation: Organisation) -> None:
+    """Create keys, trust file, lineage log and database: ``govern init``.
+
+    Raises:
+        StorageError: the home has been initialised already.
+    """
+    home = settings.home
+    if (home / "trust.json").exists():
+        raise StorageError(f"{home.name} has been initialised already")
+    home.mkdir(parents=True, exist_ok=True)
+    trust = create_keys(home / "keys", organisation, utc_now())
+    keys = KeyFiles(home / "keys", organisation.issuer)
+    origin = lineage_origin(organisation.domain)
+    LogFiles.create(home / "log" / "lineage", keys.note_signer("lineage-log", origin))
+    Records.open(settings.database_url, migrate=True).close()
+    names = {"issuer": organisation.issuer, "domain": organisation.domain}
+    identities = {role: organisation.roles[role][0] for role in ("evaluator", "decider", "service")}
+    write_durably(
+        home / "organisation.json", json.dumps({**names, "identities": identities}).encode()
+    )
+    write_durably(home / "trust.json", trust)
+
+
+def open_application(settings: Settings, nudge: Callable[[], None] = lambda: None) -> Application:
+    """Open an initialised home.
+
+    Raises:
+        StorageError: it has not been initialised.
+    """
+    home = settings.home
+    try:
+        trust = TrustRoot.from_json((home / "trust.json").read_bytes())
+        names = json.loads((home / "organisation.json").read_text("utf-8"))
+    except FileNotFoundError:
+        raise StorageError(f"{home.name} is not initialised; run `govern init` first") from None
+    keys = KeyFiles(home / "keys", names["issuer"])
+    origin = lineage_origin(names["domain"])
+    log = LogFiles(home / "log" / "lineage", keys.note_signer("lineage-log", origin))
+    records = Records.open(settings.database_url)
+    blobs = BlobFiles(home / "blobs")
+    recorder = Recorder(signing=keys, log=log, store=records, trust=trust, clock=utc_now)
+    operations = Operations(
+        recorder=recorder,
+        store=records,
+        blobs=blobs,
+        packs=lambda: load_packs(settings.policies),
+        snapshot_key=keys.ed25519_key("snapshot"),
+        identities=names["identities"],
+        nudge=nudge,
+        snapshot_seconds=settings.snapshot_seconds,
+    )
+    return Application(settings, records, blobs, log, keys, trust, operations)
+
+
+def load_packs(folder: Path) -> list[Pack]:
+    """Read every pack of a folder.
+
+    Raises:
+        StorageError: there is none.
+        PolicyError: one cannot be read; the sentence says where.
+    """
+    files = sorted(folder.glob("*/policy.yaml"))
+    if not files:
+        raise StorageError(f"no policy packs in {folder.name}")
+    return [load_pack(file.read_bytes(), f"{file.parent.name}/policy.yaml") for file in files]
+
+
+def gate_names(application: Application) -> list[tuple[str, str]]:
+    """Return name and origin of each gate that has a key in this home."""
+    domain = json.loads((application.home / "organisation.json").read_text("utf-8"))["domain"]
+    names = [path.stem.removeprefix("gate-") for path in application.keys.folder.glob("gate-*.key")]
+    return [(name, gate_origin(domain, name)) for name in sorted(names)]

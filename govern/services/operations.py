@@ -1,0 +1,267 @@
+"""The use cases as one object: what web, worker and command line call.
+
+It orders the services; what is decided is decided in the pure layers below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from govern.domain import predicates
+from govern.domain.assembling import as_of_date, evidence_document
+from govern.domain.check import CheckResult
+from govern.domain.decision import PolicyDecision
+from govern.domain.evidence import decision_digest
+from govern.errors import ConflictError, NotFoundError
+from govern.policy.document import Pack
+from govern.services import approving, deciding, serving, tracing
+from govern.services.ports import ApprovalRequest, Job
+from govern.services.recording import Recorder
+from govern.transparency.encoding import format_time
+from govern.transparency.verify import VerifiedStatement
+
+CHECK_JOB = "check"
+
+
+class Store(Protocol):
+    """Operational state: jobs and approval requests."""
+
+    def add_job(self, kind: str, payload: Mapping[str, Any], **rest: Any) -> str:
+        """Queue a job."""
+
+    def job(self, job_id: str) -> Job | None:
+        """Return a job."""
+
+    def add_request(self, **values: str) -> str:
+        """Open an approval request."""
+
+    def request(self, request_id: str) -> ApprovalRequest | None:
+        """Return an approval request."""
+
+    def set_request_state(self, request_id: str, state: str, *, expected: str = "open") -> bool:
+        """Move a request to another state."""
+
+
+class Blobs(Protocol):
+    """Bytes by digest."""
+
+    def put(self, data: bytes) -> str:
+        """Store bytes."""
+
+    def get(self, digest: str) -> bytes:
+        """Return bytes."""
+
+
+class Operations:
+    """Every use case, over ports.
+
+    Args:
+        recorder: records and reads statements.
+        store: jobs and approval requests.
+        blobs: artifact bytes.
+        packs: returns the policy packs in use.
+        snapshot_key: signs snapshots.
+        identities: who the service, evaluator and decider sign as.
+        nudge: tells workers that there is something to do; sent after the commit.
+    """
+
+    def __init__(
+        self,
+        *,
+        recorder: Recorder,
+        store: Store,
+        blobs: Blobs,
+        packs: Callable[[], Sequence[Pack]],
+        snapshot_key: Ed25519PrivateKey,
+        identities: Mapping[str, str],
+        nudge: Callable[[], None],
+        snapshot_seconds: int = serving.SNAPSHOT_SECONDS,
+    ) -> None:
+        self.recorder = recorder
+        self.store = store
+        self.blobs = blobs
+        self.packs = packs
+        self.identities = identities
+        self._snapshot_key = snapshot_key
+        self._nudge = nudge
+        self._snapshot_seconds = snapshot_seconds
+
+    def register_candidate(
+        self, card: Mapping[str, Any], files: Mapping[str, bytes], by: str
+    ) -> str:
+        """Store a candidate's files, sign and register it; return its digest."""
+        for data in files.values():
+            self.blobs.put(data)
+        candidate = tracing.register_candidate(self.recorder, card, files, author=by)
+        return candidate.statement.subject
+
+    def run_checks(self, candidate: str, names: Sequence[str], by: str) -> list[str]:
+        """Queue checks of a candidate; return the jobs' ids."""
+        statement = self._candidate(candidate)
+        evaluation = statement.statement.predicate.get("evaluation")
+        if not isinstance(evaluation, str):
+            raise ConflictError("the candidate's card names no evaluation data to check it on")
+        jobs = [
+            self.store.add_job(
+                CHECK_JOB,
+                {"candidate": candidate, "check": name, "evaluation": evaluation, "seed": 0},
+                candidate=candidate,
+                requested_by=by,
+            )
+            for name in names
+        ]
+        self._nudge()
+        return jobs
+
+    def check_files(self, candidate: str) -> dict[str, str]:
+        """Return name and digest of each file of a candidate."""
+        files = self._candidate(candidate).statement.predicate["files"]
+        return {row["name"]: row["digest"] for row in files}
+
+    def record_check(self, result: CheckResult) -> str:
+        """Record a finished check, signed by the evaluator; return the statement's digest."""
+        value = result.to_json()
+        evaluator = self.identities["evaluator"]
+        return deciding.record_check(
+            self.recorder, result.candidate, value, evaluator=evaluator
+        ).digest
+
+    def decide(self, candidate: str, by: str) -> str:
+        """Decide about a candidate and record the decision; return the statement's digest."""
+        _, statement = self.decide_with_value(candidate, by)
+        return statement.digest
+
+    def decide_with_value(
+        self, candidate: str, by: str
+    ) -> tuple[PolicyDecision, VerifiedStatement]:
+        """Decide about a candidate; return the decision and its statement."""
+        return deciding.decide(
+            self.recorder,
+            candidate,
+            self.packs(),
+            decider=self.identities["decider"],
+            requested_by=by,
+        )
+
+    def evidence_document(self, candidate: str) -> dict[str, Any]:
+        """Return the evidence as rules read it, as of today."""
+        evidence = tracing.evidence_for(self.recorder, candidate)
+        return evidence_document(evidence, as_of_date(self.recorder.clock()))
+
+    def request_approval(self, candidate: str, by: str) -> str:
+        """Put the newest decision to reviewers; return the request's id.
+
+        Raises:
+            ConflictError: the decision is a denial, or a request is open already.
+        """
+        index = tracing.statements_about(self.recorder, candidate)
+        decision = approving.newest_decision(index, candidate)
+        value = decision.statement.predicate["govern"]
+        if value["outcome"] == "deny":
+            raise ConflictError("the decision is deny; there is nothing to approve")
+        return self.store.add_request(
+            candidate=candidate,
+            decision=decision.digest,
+            decision_digest=decision_digest(decision),
+            requested_by=by,
+            requested_at=format_time(self.recorder.clock()),
+            tier=str(value["approvals"]["tier"]),
+        )
+
+    def approve(
+        self,
+        request_id: str,
+        approver_email: str,
+        vote: str,
+        comment: str,
+        evidence_read: Sequence[str],
+    ) -> str:
+        """Record a vote (``approve``, ``reject`` or ``dissent``); return its digest."""
+        request = self._open_request(request_id)
+        statement = approving.vote(
+            self.recorder,
+            request.decision,
+            approver=approver_email,
+            choice=vote,
+            comment=comment,
+            evidence_read=evidence_read,
+        )
+        evidence, _ = approving.under_review(self.recorder, request.decision)
+        if vote == "reject":
+            self.store.set_request_state(request_id, "rejected")
+        elif evidence.admission_problem() is None and vote == "approve":
+            self.store.set_request_state(request_id, "approved", expected="open")
+        return statement.digest
+
+    def withdraw_request(self, request_id: str, by: str) -> None:
+        """Withdraw an open request."""
+        self._open_request(request_id)
+        self.store.set_request_state(request_id, "withdrawn")
+
+    def admit(
+        self,
+        candidate: str,
+        deployment: str,
+        environment: str,
+        upstream: Mapping[str, Any],
+        days: int,
+        by: str,
+    ) -> str:
+        """Admit a candidate; return the admission's digest."""
+        return approving.admit(
+            self.recorder,
+            candidate,
+            deployment=deployment,
+            environment=environment,
+            upstream=upstream,
+            days=days,
+            admitted_by=by,
+        ).digest
+
+    def suspend(self, admission: str, by: str, reason: str) -> str:
+        """Suspend an admission; return the statement's digest."""
+        return self._change(admission, predicates.SUSPENSION, by, reason)
+
+    def reinstate(self, admission: str, by: str, reason: str) -> str:
+        """Reinstate an admission; return the statement's digest."""
+        return self._change(admission, predicates.REINSTATEMENT, by, reason)
+
+    def revoke(self, admission: str, by: str, reason: str) -> str:
+        """Revoke an admission for good; return the statement's digest."""
+        return self._change(admission, predicates.REVOCATION, by, reason)
+
+    def _change(self, admission: str, kind: str, by: str, reason: str) -> str:
+        return approving.change_admission(
+            self.recorder, admission, kind, by=by, reason=reason
+        ).digest
+
+    def snapshot_document(self) -> bytes:
+        """Return a fresh signed snapshot for gates."""
+        return serving.snapshot_document(
+            self.recorder, self._snapshot_key, lifetime_seconds=self._snapshot_seconds
+        )
+
+    def build_report(self, candidate: str | None, by: str) -> str:
+        """Queue an audit report; return the job's id."""
+        job = self.store.add_job(
+            "report", {"candidate": candidate}, candidate=candidate, requested_by=by
+        )
+        self._nudge()
+        return job
+
+    def _open_request(self, request_id: str) -> ApprovalRequest:
+        request = self.store.request(request_id)
+        if request is None:
+            raise NotFoundError(f"no approval request {request_id}")
+        if request.state not in ("open", "approved"):
+            raise ConflictError(f"the approval request is {request.state}")
+        return request
+
+    def _candidate(self, digest: str) -> VerifiedStatement:
+        found = [item for item in self.recorder.about(digest) if item.kind == predicates.CANDIDATE]
+        if not found:
+            raise NotFoundError(f"no candidate {digest}")
+        return max(found, key=lambda item: item.log_index)

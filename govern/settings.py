@@ -1,0 +1,82 @@
+"""Every setting of the control plane: one table, read once from the environment.
+
+Prefix ``GOVERN_``; an unknown variable with that prefix is an error, except the gate's
+own (``GOVERN_GATE_``). Secrets are named by file path, never by value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from govern.errors import InvalidRequestError
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table."""
+
+    name: str
+    default: str
+    help: str
+
+
+SETTINGS = (
+    Setting("home", "govern-home", "folder of keys, logs, blobs and the embedded database"),
+    Setting("database_url", "", "postgresql://… ; empty: SQLite in the home"),
+    Setting("broker_url", "", "Celery broker such as redis://… ; empty: files in the home"),
+    Setting("policies", "", "folder of policy packs; empty: those shipped with govern"),
+    Setting("lease_seconds", "120", "how long a worker may hold a job without a sign of life"),
+    Setting("snapshot_seconds", "60", "how long a gate may rely on one snapshot"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The values in force."""
+
+    home: Path
+    database_url: str
+    broker_url: str
+    policies: Path
+    lease_seconds: int
+    snapshot_seconds: int
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read the settings.
+
+        Raises:
+            InvalidRequestError: an unknown name or a number that is none.
+        """
+        names = {f"GOVERN_{row.name.upper()}" for row in SETTINGS}
+        for name in environment:
+            if name.startswith("GOVERN_") and not name.startswith("GOVERN_GATE_"):
+                if name not in names:
+                    raise InvalidRequestError(f"unknown setting {name}")
+        value = {
+            row.name: environment.get(f"GOVERN_{row.name.upper()}") or row.default
+            for row in SETTINGS
+        }
+        home = Path(value["home"]).resolve()
+        return cls(
+            home=home,
+            database_url=value["database_url"] or f"sqlite:///{home / 'govern.db'}",
+            broker_url=value["broker_url"],
+            policies=Path(value["policies"]) if value["policies"] else shipped_policies(),
+            lease_seconds=_number(value, "lease_seconds"),
+            snapshot_seconds=_number(value, "snapshot_seconds"),
+        )
+
+
+def shipped_policies() -> Path:
+    """Return the folder of packs that come with govern."""
+    return Path(__file__).resolve().parent.parent / "policies"
+
+
+def _number(values: Mapping[str, str], name: str) -> int:
+    text = values[name]
+    if not text.isdigit() or not 0 < int(text) < 10**9:
+        raise InvalidRequestError(f"GOVERN_{name.upper()} must be a positive number, got {text!r}")
+    return int(text)

@@ -1,0 +1,1 @@
+"""The Celery worker: leases jobs from the database and runs them."""
