@@ -93,7 +93,7 @@ class Exchange:
     def _check_and_forward(self, asked: protocols.Match, route: Route, body: bytes) -> None:
         head, gate = self._head, self._gate
         assert head is not None
-        if route.upstream.get("kind", "oip") != asked.kind:
+        if protocols.kind_of(route.upstream) != asked.kind:
             return self.refuse("not-found", "the deployment speaks another protocol")
         why = protocols.refused_body(asked.kind, body, head.fields)
         if why is not None:

@@ -14,6 +14,7 @@ repositories, shared memory, traces, management. A path selects the deployment b
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,12 @@ def match(method: bytes, target: bytes) -> Match | None:
         if found is not None:
             return Match(kind, action, found.group(1).decode())
     return None
+
+
+def kind_of(upstream: Mapping[str, Any]) -> str:
+    """Return the protocol of an admission's upstream; model formats are hosted as ``oip``."""
+    kind = upstream.get("kind")
+    return kind if kind in KINDS else "oip"
 
 
 def upstream_path(kind: str, target: bytes) -> bytes:
