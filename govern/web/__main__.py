@@ -1,0 +1,73 @@
+"""``python -m govern.web --port 0``: serve portal and API from ``GOVERN_HOME``.
+
+Prints one line of JSON with the address once it takes connections.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from waitress.server import create_server
+
+from govern.adapters.files import write_durably
+from govern.bootstrap import Application, open_application
+from govern.errors import GovernError
+from govern.settings import Settings
+from govern.web.app import create_app
+from govern.web.config import WebSettings
+
+THREADS = 8
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until stopped; return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        opened = open_application(Settings.from_environment(os.environ))
+    except GovernError as error:
+        print(f"govern web: {error}", file=sys.stderr)
+        return error.exit_code
+    try:
+        app = create_app(opened.operations, _settings(opened, options.demo_logins))  # type: ignore[arg-type]
+        server = create_server(app, host=options.host, port=options.port, threads=THREADS)
+    except OSError as error:
+        print(f"govern web: port {options.port} cannot be used: {error.strerror}", file=sys.stderr)
+        return 1
+    port = server.effective_port
+    print(json.dumps({"ready": True, "host": options.host, "port": port}), flush=True)
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="govern web", description="Serve portal and API.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8180, help="0 picks a free one")
+    parser.add_argument("--demo-logins", type=Path, help="JSON of e-mail to password to show")
+    return parser
+
+
+def _settings(opened: Application, demo_logins: Path | None) -> WebSettings:
+    path = opened.home / "keys" / "session.key"
+    if not path.exists():
+        write_durably(path, secrets.token_bytes(32), mode=0o600)
+    logins = json.loads(demo_logins.read_text("utf-8")) if demo_logins else {}
+    return WebSettings(
+        secret_key=path.read_bytes(),
+        home=opened.home,
+        cookie_secure=not demo_logins,
+        demo_logins=logins,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""API writes: register, check, decide, request, vote, admit, suspend. Services decide all."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from govern.errors import InvalidRequestError
+from govern.transparency.digest import check_digest
+from govern.web.auth import person, require_role, services
+from govern.web.config import FORM_BYTES_MAX
+
+blueprint = Blueprint("api_write", __name__, url_prefix="/api/v1")
+FILES_MAX = 1_000
+
+
+def body() -> dict[str, Any]:
+    """Return the JSON object of the request.
+
+    Raises:
+        InvalidRequestError: it is none, or too long.
+    """
+    request.max_content_length = FORM_BYTES_MAX
+    value = request.get_json(silent=True)
+    if not isinstance(value, dict):
+        raise InvalidRequestError("send a JSON object as application/json")
+    return value
+
+
+def text(value: dict[str, Any], key: str, default: str | None = None) -> str:
+    """Return a text field.
+
+    Raises:
+        InvalidRequestError: missing, or not text.
+    """
+    found = value.get(key, default)
+    if not isinstance(found, str):
+        raise InvalidRequestError(f"the field {key!r} is a text and is needed")
+    return found
+
+
+@blueprint.post("/candidates")
+def register() -> tuple[Response, int]:
+    """Register a candidate: multipart with ``card`` (JSON) and the folder's files."""
+    require_role("author")
+    try:
+        card = json.loads(request.form.get("card", ""))
+    except ValueError:
+        raise InvalidRequestError("the form field `card` is not JSON") from None
+    files = {str(item.filename): item.read() for item in request.files.getlist("files")}
+    if not isinstance(card, dict) or not files or len(files) > FILES_MAX:
+        raise InvalidRequestError(f"send a card and 1 to {FILES_MAX} files")
+    digest = services().register_candidate(card, files, person().email)
+    return jsonify({"digest": digest}), 201
+
+
+@blueprint.post("/candidates/<digest>/checks")
+def checks(digest: str) -> tuple[Response, int]:
+    """Queue checks."""
+    require_role("validator", "author")
+    names = body().get("checks", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InvalidRequestError("`checks` is a list of names")
+    jobs = services().run_checks(check_digest(digest), names, person().email)
+    return jsonify({"jobs": jobs}), 202
+
+
+@blueprint.post("/candidates/<digest>/decisions")
+def decisions(digest: str) -> tuple[Response, int]:
+    """Decide by the packs in force."""
+    require_role("validator", "author", "compliance")
+    return jsonify({"decision": services().decide(check_digest(digest), person().email)}), 201
+
+
+@blueprint.post("/approval-requests")
+def request_approval() -> tuple[Response, int]:
+    """Ask reviewers about a candidate's newest decision."""
+    require_role("author", "validator")
+    candidate = check_digest(text(body(), "candidate"))
+    return jsonify({"id": services().request_approval(candidate, person().email)}), 201
+
+
+@blueprint.post("/approval-requests/<request_id>/<any(approve, reject, dissent):vote>")
+def vote(request_id: str, vote: str) -> tuple[Response, int]:
+    """Vote on a request."""
+    require_role("reviewer")
+    value = body()
+    read = value.get("evidence_read", [])
+    if not isinstance(read, list) or not all(isinstance(item, str) for item in read):
+        raise InvalidRequestError("`evidence_read` is a list of digests")
+    digest = services().approve(request_id, person().email, vote, text(value, "comment", ""), read)
+    return jsonify({"approval": digest}), 201
+
+
+@blueprint.post("/approval-requests/<request_id>/withdraw")
+def withdraw(request_id: str) -> Response:
+    """Withdraw an open request."""
+    services().withdraw_request(request_id, person().email)
+    return jsonify({"id": request_id, "state": "withdrawn"})
+
+
+@blueprint.post("/admissions")
+def admit() -> tuple[Response, int]:
+    """Admit a candidate to a deployment."""
+    require_role("platform")
+    value = body()
+    upstream, days = value.get("upstream", {}), value.get("days", 30)
+    if not isinstance(upstream, dict) or not isinstance(days, int):
+        raise InvalidRequestError("`upstream` is an object and `days` a whole number")
+    digest = services().admit(
+        check_digest(text(value, "candidate")),
+        text(value, "deployment"),
+        text(value, "environment", "production"),
+        upstream,
+        days,
+        person().email,
+    )
+    return jsonify({"admission": digest}), 201
+
+
+@blueprint.post("/admissions/<digest>/<any(suspend, reinstate, revoke):change>")
+def change(digest: str, change: str) -> Response:
+    """Suspend, reinstate or revoke an admission."""
+    require_role("platform", "compliance")
+    act = getattr(services(), change)
+    return jsonify({"statement": act(check_digest(digest), person().email, text(body(), "reason"))})
+
+
+@blueprint.post("/reports")
+def reports() -> tuple[Response, int]:
+    """Queue an audit report."""
+    require_role("auditor", "compliance", "validator")
+    candidate = body().get("candidate")
+    if candidate is not None:
+        candidate = check_digest(candidate)
+    return jsonify({"job": services().build_report(candidate, person().email)}), 202

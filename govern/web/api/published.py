@@ -1,0 +1,58 @@
+"""What anyone may read and check: the signed snapshot, and logs as C2SP tlog-tiles."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from flask import Blueprint, Response, send_file
+
+from govern.errors import NotFoundError
+from govern.web.auth import services, settings
+
+blueprint = Blueprint("published", __name__)
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_TILE = re.compile(r"(entries|[0-9]{1,2})(/x[0-9]{3}){0,6}/[0-9]{3}(\.p/[0-9]{1,3})?")
+
+
+@blueprint.get("/api/v1/snapshot")
+def snapshot() -> Response:
+    """The signed list of what may serve now, with the evidence behind it."""
+    return Response(services().snapshot_document(), mimetype="application/json")
+
+
+@blueprint.get("/log/<name>/checkpoint")
+def checkpoint(name: str) -> Response:
+    """The newest signed checkpoint of a log."""
+    response = _file(log_folder(settings().home, name) / "checkpoint", "text/plain")
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+@blueprint.get("/log/<name>/tile/<path:tile>")
+def tile(name: str, tile: str) -> Response:
+    """A tile of hashes, or a bundle of entries."""
+    if not _TILE.fullmatch(tile):
+        raise NotFoundError("no such tile")
+    folder = log_folder(settings().home, name) / "tile"
+    response = _file(folder / tile, "application/octet-stream")
+    if ".p/" not in tile:
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    return response
+
+
+def log_folder(home: Path, name: str) -> Path:
+    """Return the folder of a log: ``lineage``, or a gate's.
+
+    Raises:
+        NotFoundError: the name cannot be a log's.
+    """
+    if not _NAME.fullmatch(name):
+        raise NotFoundError("no such log")
+    return home / "log" / "lineage" if name == "lineage" else home / "gates" / name / "log"
+
+
+def _file(path: Path, mimetype: str) -> Response:
+    if not path.is_file():
+        raise NotFoundError("the log has nothing there")
+    return send_file(path.absolute(), mimetype=mimetype, conditional=True)
