@@ -125,7 +125,7 @@ class Gate:
             await asyncio.sleep(0.01)
         for connection in list(self.connections):
             connection.abort()
-        await asyncio.sleep(0)
+        await asyncio.sleep(SWEEP_SECONDS)  # the transports report their end to the exchanges
         await self.recorder.drain()
         for pool in self.pools.values():
             pool.close()

@@ -53,8 +53,8 @@ class ClientConnection(asyncio.Protocol):
             Exchange(self._gate, self, self._head).client_gone()
 
     def eof_received(self) -> bool:
-        """A client that half-closes still gets the answer it waits for."""
-        return self._exchange is not None
+        """A client that closes its half has left, as nginx sees it too: the call is cancelled."""
+        return False
 
     def pause_writing(self) -> None:
         if self._exchange is not None:

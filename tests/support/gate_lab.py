@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from onnx import TensorProto, helper, numpy_helper
 
 from govern.domain.snapshot import make_snapshot
@@ -99,22 +100,33 @@ class GateLab:
     ) -> bytes:
         """Write a snapshot where the gate looks for it."""
         self.version = self.version + 1 if version is None else version
-        assert self.candidate.admission is not None
-        entry = {
-            "deployment": DEPLOYMENT, "admission": self.candidate.admission.digest, "status": status
-        }
-        document = make_snapshot(
-            version=self.version,
-            entries=[entry],
-            bundles=[item.bundle for item in self.workshop.store.items],
-            key=self.workshop.keys.ed25519_key("snapshot"),
-            now=now or datetime.now(UTC),
-            lifetime_seconds=lifetime_seconds,
-        )
+        key = self.workshop.keys.ed25519_key("snapshot")
+        document = self._document(status, key, lifetime_seconds, now)
         temporary = self.snapshot_path.with_suffix(".part")
         temporary.write_bytes(document)
         temporary.replace(self.snapshot_path)
         return document
+
+    def forge(self, status: str) -> bytes:
+        """Return a newer snapshot that is signed with another key."""
+        self.version += 1
+        return self._document(status, Ed25519PrivateKey.generate(), 3600, None)
+
+    def _document(
+        self, status: str, key: Ed25519PrivateKey, lifetime_seconds: int, now: datetime | None
+    ) -> bytes:
+        assert self.candidate.admission is not None
+        entry = {
+            "deployment": DEPLOYMENT, "admission": self.candidate.admission.digest, "status": status
+        }
+        return make_snapshot(
+            version=self.version,
+            entries=[entry],
+            bundles=[item.bundle for item in self.workshop.store.items],
+            key=key,
+            now=now or datetime.now(UTC),
+            lifetime_seconds=lifetime_seconds,
+        )
 
     @property
     def gate_home(self) -> Path:
