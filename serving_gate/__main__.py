@@ -59,7 +59,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8181, help="0 picks a free one")
     parser.add_argument(
-        "--upstream", action="append", default=[], metavar="DEPLOYMENT=URL",
+        "--upstream",
+        action="append",
+        default=[],
+        metavar="DEPLOYMENT=URL",
         help="where a deployment is served; may be given several times",
     )
     return parser
@@ -89,8 +92,14 @@ async def run(options: argparse.Namespace) -> int:
         loop.create_task(gate.sweep()),
     ]
     port = server.sockets[0].getsockname()[1]
-    ready = {"ready": True, "host": options.host, "port": port, "pid": os.getpid(),
-             "origin": gate.recorder.origin, "records": gate.recorder.size}
+    ready = {
+        "ready": True,
+        "host": options.host,
+        "port": port,
+        "pid": os.getpid(),
+        "origin": gate.recorder.origin,
+        "records": gate.recorder.size,
+    }
     print(orjson.dumps(ready).decode(), flush=True)
     await stop.wait()
     server.close()

@@ -42,8 +42,7 @@ def read_all(gate_home: Path, start: int = 0) -> Iterator[ArchivedRecord | None]
 def export(gate_home: Path, indexes: Iterable[int]) -> dict[str, bytes]:
     """Return the named records as a dossier holds them: file name to canonical JSON."""
     return {
-        f"records/{index:09d}.json": read_record(gate_home, index).to_export()
-        for index in indexes
+        f"records/{index:09d}.json": read_record(gate_home, index).to_export() for index in indexes
     }
 
 

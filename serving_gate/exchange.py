@@ -105,15 +105,24 @@ class Exchange:
             return self.refuse("not-ready", "this gate knows no upstream for the deployment")
         self._upstream = pool.name
         data = upstream_request(
-            head, protocols.upstream_path(asked.kind, head.target), body, pool.authority,
-            trace=self._trace, drop_credentials=not gate.callers.open,
+            head,
+            protocols.upstream_path(asked.kind, head.target),
+            body,
+            pool.authority,
+            trace=self._trace,
+            drop_credentials=not gate.callers.open,
         )
         self._call = pool.send(data, head.method, self)
 
     # -- record and answer -----------------------------------------------------------
 
     def refuse(
-        self, reason: str, detail: str, *, kind: str = "refusal", status: int | None = None,
+        self,
+        reason: str,
+        detail: str,
+        *,
+        kind: str = "refusal",
+        status: int | None = None,
         close: bool = False,
     ) -> None:
         """Record a refusal and answer it."""
@@ -122,7 +131,8 @@ class Exchange:
 
         def done(index: int, leaf: bytes) -> None:
             self._client.answer(
-                self, self._problem_answer(code, body, self._receipt(index, leaf), close),
+                self,
+                self._problem_answer(code, body, self._receipt(index, leaf), close),
                 close=close,
             )
 
@@ -132,7 +142,14 @@ class Exchange:
         extra = b"www-authenticate: Bearer\r\n" if code == 401 else b""
         tail = b"connection: close\r\n" if close else b""
         return b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\ncontent-length: %d\r\n%s%s%s\r\n%s" % (
-            code, b"Refused", CONTENT_TYPE, len(body), receipt, extra, tail, body,
+            code,
+            b"Refused",
+            CONTENT_TYPE,
+            len(body),
+            receipt,
+            extra,
+            tail,
+            body,
         )
 
     def _receipt(self, index: int, leaf: bytes) -> bytes:
@@ -141,8 +158,15 @@ class Exchange:
         return b"govern-receipt: " + text.encode() + b"\r\n"
 
     def _submit(
-        self, kind: str, status: int, reason: str | None, response: bytes | None, done: Any,
-        *, request_more: dict[str, Any] | None = None, response_more: dict[str, Any] | None = None,
+        self,
+        kind: str,
+        status: int,
+        reason: str | None,
+        response: bytes | None,
+        done: Any,
+        *,
+        request_more: dict[str, Any] | None = None,
+        response_more: dict[str, Any] | None = None,
         with_request: bool = True,
     ) -> None:
         self._recorded = True
@@ -309,7 +333,10 @@ class Stream:
         whole = len(self._kept) == self._bytes
         exchange._gate.count("stream", self._ended)
         exchange._submit(
-            "stream-close", self._head.status, self._ended, bytes(self._kept) if whole else None,
+            "stream-close",
+            self._head.status,
+            self._ended,
+            bytes(self._kept) if whole else None,
             self._closed,
             request_more={"opened": self._open_index},
             response_more={

@@ -14,16 +14,35 @@ from serving_gate.heads import RequestHead, ResponseHead
 
 _HOP = frozenset(
     (
-        b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization",
-        b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"expect",
-        b"host", b"content-length", b"govern-subject", b"traceparent",
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"expect",
+        b"host",
+        b"content-length",
+        b"govern-subject",
+        b"traceparent",
     )
 )
 _CREDENTIALS = frozenset((b"authorization", b"x-api-key"))
 _ANSWER_DROPPED = frozenset(
     (
-        b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-connection", b"te",
-        b"trailer", b"transfer-encoding", b"upgrade", b"govern-receipt", b"content-length",
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"govern-receipt",
+        b"content-length",
     )
 )
 _TRACEPARENT = re.compile(rb"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")

@@ -21,12 +21,25 @@ _HEADER_LINES = rb"((?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n)*)\r\n"
 _REQUEST = re.compile(
     rb"([A-Z]{1,20}) ([!-~]{1,%d}) HTTP/1\.([01])\r\n" % TARGET_BYTES_MAX + _HEADER_LINES
 )
-_RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n"
-                       + _HEADER_LINES)
+_RESPONSE = re.compile(
+    rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n" + _HEADER_LINES
+)
 _SINGLE = frozenset(
-    (b"content-length", b"transfer-encoding", b"host", b"content-type", b"authorization",
-     b"expect", b"x-api-key", b"content-encoding", b"inference-header-content-length",
-     b"govern-subject", b"connection", b"te", b"upgrade")
+    (
+        b"content-length",
+        b"transfer-encoding",
+        b"host",
+        b"content-type",
+        b"authorization",
+        b"expect",
+        b"x-api-key",
+        b"content-encoding",
+        b"inference-header-content-length",
+        b"govern-subject",
+        b"connection",
+        b"te",
+        b"upgrade",
+    )
 )
 Headers = list[tuple[bytes, bytes]]
 
@@ -110,7 +123,12 @@ def read_response(data: bytes, method: bytes) -> ResponseHead:
         length, chunked = 0, False
     keep = minor == b"1" and fields.get(b"connection", b"").lower() != b"close"
     return ResponseHead(
-        status, reason or b"", headers, fields, length, chunked,
+        status,
+        reason or b"",
+        headers,
+        fields,
+        length,
+        chunked,
         keep and (chunked or length is not None),
     )
 

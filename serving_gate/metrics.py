@@ -6,6 +6,7 @@ import time
 
 from serving_gate.gate import Gate
 
+
 def render(gate: Gate) -> bytes:
     """Return all metrics of a gate."""
     lines = [
@@ -34,10 +35,19 @@ def _gauges(gate: Gate) -> list[tuple[str, str, str, float]]:
         ("records_total", "counter", "Durable records.", recorder.size),
         ("records_published", "gauge", "Records under the checkpoint.", recorder.published_size),
         ("records_waiting", "gauge", "Records that are not durable yet.", recorder.waiting),
-        ("records_failed_total", "counter", "Records that could not be made durable.",
-         recorder.failures),
+        (
+            "records_failed_total",
+            "counter",
+            "Records that could not be made durable.",
+            recorder.failures,
+        ),
         ("commits_total", "counter", "Batches handed to the disk.", recorder.batches),
-        ("commit_seconds_total", "counter", "Time spent on them.", round(recorder.commit_seconds, 6)),
+        (
+            "commit_seconds_total",
+            "counter",
+            "Time spent on them.",
+            round(recorder.commit_seconds, 6),
+        ),
         ("connections", "gauge", "Client connections.", len(gate.connections)),
         ("snapshot_version", "gauge", "Version of the snapshot in use.", version),
         ("snapshots_rejected_total", "counter", "Snapshots refused.", keeper.rejected),

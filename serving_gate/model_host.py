@@ -31,12 +31,19 @@ ROWS_MAX = 100_000
 BODY_BYTES_MAX = 64 << 20
 FILES_MAX = 64
 _TYPES: dict[str, type[np.generic]] = {
-    "FP32": np.float32, "FP64": np.float64, "INT64": np.int64, "INT32": np.int32, "BOOL": np.bool_,
+    "FP32": np.float32,
+    "FP64": np.float64,
+    "INT64": np.int64,
+    "INT32": np.int32,
+    "BOOL": np.bool_,
 }
 _NAMES = {"float32": "FP32", "float64": "FP64", "int64": "INT64", "int32": "INT32", "bool": "BOOL"}
 _ONNX = {
-    "tensor(float)": "FP32", "tensor(double)": "FP64", "tensor(int64)": "INT64",
-    "tensor(int32)": "INT32", "tensor(bool)": "BOOL",
+    "tensor(float)": "FP32",
+    "tensor(double)": "FP64",
+    "tensor(int64)": "INT64",
+    "tensor(int32)": "INT32",
+    "tensor(bool)": "BOOL",
 }
 
 
@@ -106,7 +113,9 @@ class Model:
         try:
             values = self._session.run(self._outputs, feed)
         except Exception as error:  # onnxruntime raises its own, undocumented types
-            raise InvalidRequestError(f"the model refused the tensors: {str(error)[:200]}") from None
+            raise InvalidRequestError(
+                f"the model refused the tensors: {str(error)[:200]}"
+            ) from None
         answer: dict[str, Any] = {
             "model_name": self.name,
             "model_version": str(self.about.get("version", "1")),

@@ -7,6 +7,7 @@ They carry no receipt: nothing was inferred. Receipts are C2SP tlog-proofs with 
 from __future__ import annotations
 
 import re
+
 import orjson
 
 from govern.errors import CompletenessError, GovernError
@@ -24,8 +25,13 @@ _TILE = re.compile(
 )
 PAGES = frozenset(
     (
-        b"/gate/healthz", b"/gate/readyz", b"/gate/metrics", b"/gate/checkpoint",
-        b"/v2", b"/v2/health/live", b"/v2/health/ready",
+        b"/gate/healthz",
+        b"/gate/readyz",
+        b"/gate/metrics",
+        b"/gate/checkpoint",
+        b"/v2",
+        b"/v2/health/live",
+        b"/v2/health/ready",
     )
 )
 Answer = tuple[int, bytes, bytes]

@@ -108,7 +108,10 @@ class ClientConnection(asyncio.Protocol):
         else:
             status, kind, body = 405, pages.TEXT, b"only GET and HEAD\n"
         reply = b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\ncontent-length: %d\r\n\r\n" % (
-            status, b"OK" if status == 200 else b"Refused", kind, len(body),
+            status,
+            b"OK" if status == 200 else b"Refused",
+            kind,
+            len(body),
         )
         self._paging = None
         self.answer(None, reply + (b"" if head.method == b"HEAD" else body), close=False)

@@ -158,7 +158,9 @@ def open_frame(frame: Frame, key: bytes) -> ArchivedRecord:
     try:
         plain = AESGCM(key).decrypt(frame.nonce, frame.sealed, frame.leaf)
     except (InvalidTag, ValueError):
-        raise DigestMismatchError(f"record {frame.index} was changed: it cannot be opened") from None
+        raise DigestMismatchError(
+            f"record {frame.index} was changed: it cannot be opened"
+        ) from None
     archived = _unpack(frame.leaf, plain)
     seq, _, committed = parse_leaf(frame.leaf)
     if commitment(archived.salt, archived.record) != committed:

@@ -59,7 +59,10 @@ def onnx_model() -> bytes:
 def infer_body(rows: int = 1, value: float = 0.5) -> bytes:
     """Return an inference request."""
     tensor = {
-        "name": "x", "datatype": "FP32", "shape": [rows, COLUMNS], "data": [value] * rows * COLUMNS
+        "name": "x",
+        "datatype": "FP32",
+        "shape": [rows, COLUMNS],
+        "data": [value] * rows * COLUMNS,
     }
     return json.dumps({"inputs": [tensor]}).encode()
 
@@ -95,7 +98,11 @@ class GateLab:
         return item
 
     def offer(
-        self, status: str = "active", *, version: int | None = None, lifetime_seconds: int = 3600,
+        self,
+        status: str = "active",
+        *,
+        version: int | None = None,
+        lifetime_seconds: int = 3600,
         now: datetime | None = None,
     ) -> bytes:
         """Write a snapshot where the gate looks for it."""
@@ -117,7 +124,9 @@ class GateLab:
     ) -> bytes:
         assert self.candidate.admission is not None
         entry = {
-            "deployment": DEPLOYMENT, "admission": self.candidate.admission.digest, "status": status
+            "deployment": DEPLOYMENT,
+            "admission": self.candidate.admission.digest,
+            "status": status,
         }
         return make_snapshot(
             version=self.version,
@@ -142,8 +151,13 @@ class GateLab:
             yield running
 
     @contextmanager
-    def gate(self, upstream: int, *, environment: Mapping[str, str] | None = None,
-             arguments: list[str] | None = None) -> Iterator[Running]:
+    def gate(
+        self,
+        upstream: int,
+        *,
+        environment: Mapping[str, str] | None = None,
+        arguments: list[str] | None = None,
+    ) -> Iterator[Running]:
         """Run a gate in front of an upstream's port."""
         with started(self.gate_command(upstream, arguments), environment) as running:
             yield running
@@ -151,9 +165,18 @@ class GateLab:
     def gate_command(self, upstream: int, arguments: list[str] | None = None) -> list[str]:
         """Return the gate's command line."""
         return [
-            "serving_gate", "--home", str(self.home), "--name", "demo", "--port", "0",
-            "--snapshot-file", str(self.snapshot_path),
-            "--upstream", f"{DEPLOYMENT}=http://127.0.0.1:{upstream}", *(arguments or []),
+            "serving_gate",
+            "--home",
+            str(self.home),
+            "--name",
+            "demo",
+            "--port",
+            "0",
+            "--snapshot-file",
+            str(self.snapshot_path),
+            "--upstream",
+            f"{DEPLOYMENT}=http://127.0.0.1:{upstream}",
+            *(arguments or []),
         ]
 
 
@@ -163,14 +186,26 @@ def _register(shop: Workshop, files: dict[str, bytes]) -> Candidate:
 
     digest = folder_digest(tracing.file_digests(files))
     tracing.record_build(
-        shop.recorder, build_type=predicates.BUILD_TRAINING, subject=("mean", digest),
-        dependencies=[("features", shop.features)], parameters={"algorithm": "test"},
-        internal={"trained_by": "ada@bank.example", "seed": 0}, signer="ada@bank.example",
+        shop.recorder,
+        build_type=predicates.BUILD_TRAINING,
+        subject=("mean", digest),
+        dependencies=[("features", shop.features)],
+        parameters={"algorithm": "test"},
+        internal={"trained_by": "ada@bank.example", "seed": 0},
+        signer="ada@bank.example",
     )
     card = {
-        "name": "mean", "version": "1", "owner": "credit risk", "risk_tier": "high",
-        "intended_use": "mortgage approval", "domain": "credit", "use": "credit-decision",
-        "jurisdictions": ["US"], "format": "onnx", "inputs": ["income"], "protected_inputs": [],
+        "name": "mean",
+        "version": "1",
+        "owner": "credit risk",
+        "risk_tier": "high",
+        "intended_use": "mortgage approval",
+        "domain": "credit",
+        "use": "credit-decision",
+        "jurisdictions": ["US"],
+        "format": "onnx",
+        "inputs": ["income"],
+        "protected_inputs": [],
         "randomised": False,
     }
     statement = tracing.register_candidate(shop.recorder, card, files, author="ada@bank.example")
@@ -197,7 +232,10 @@ def launch(command: list[str], environment: Mapping[str, str] | None = None) -> 
         RuntimeError: it ended before it was ready; the text is what it said.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         env={**os.environ, **(environment or {})},
     )
     assert process.stdout is not None
@@ -309,8 +347,9 @@ class Wire:
         self.socket.close()
 
 
-def ask(port: int, method: str, path: str, body: bytes = b"",
-        headers: Mapping[str, str] | None = None) -> Reply:
+def ask(
+    port: int, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+) -> Reply:
     """Ask once on a connection of its own."""
     wire = Wire(port)
     try:

@@ -58,8 +58,11 @@ def check_proof(text: bytes, lab: GateLab, leaf: bytes, index: int) -> Checkpoin
     assert unb64(extra.removeprefix("extra ")) == leaf
     assert place == f"index {index}"
     verify_inclusion(
-        index=index, size=checkpoint.size, leaf=leaf_hash(leaf),
-        proof=[unb64(item) for item in hashes], root=checkpoint.root,
+        index=index,
+        size=checkpoint.size,
+        leaf=leaf_hash(leaf),
+        proof=[unb64(item) for item in hashes],
+        root=checkpoint.root,
     )
     return checkpoint
 
@@ -141,9 +144,7 @@ def test_a_disk_that_refuses_gives_no_answer_and_heals(
         assert healed.status == 200
         receipt = parse_receipt_header(healed.headers["govern-receipt"])
         assert receipt.index == 1
-        check_proof(
-            ask(gate.port, "GET", "/gate/receipt/1").body, lab, receipt.leaf, receipt.index
-        )
+        check_proof(ask(gate.port, "GET", "/gate/receipt/1").body, lab, receipt.leaf, receipt.index)
     assert len(list(read_all(lab.gate_home))) == 2
 
 
