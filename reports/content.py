@@ -29,25 +29,41 @@ def build_document(facts: Mapping[str, Any]) -> Document:
     title = f"{p.get('candidate.name', '')} {p.get('candidate.version', '')}".strip()
     kicker = p.t("text.kicker")
     return Document(
-        kind="model-audit", language=p.t.language, title=f"{kicker}: {title}",
-        author=str(p.get("report.issuer", "govern")), description=str(p.get("report.id", kicker)),
-        created_at=str(facts.get("created_at", "")), identity="", cover=_cover(p, title, kicker),
-        sections=(*front(p), *middle(p), *back(p)), words=p.t.prefixed("words"),
+        kind="model-audit",
+        language=p.t.language,
+        title=f"{kicker}: {title}",
+        author=str(p.get("report.issuer", "govern")),
+        description=str(p.get("report.id", kicker)),
+        created_at=str(facts.get("created_at", "")),
+        identity="",
+        cover=_cover(p, title, kicker),
+        sections=(*front(p), *middle(p), *back(p)),
+        words=p.t.prefixed("words"),
     )
 
 
 def _cover(p: Parts, title: str, kicker: str) -> Cover:
     outcome = str(p.get("decision.value.outcome", "none"))
-    packs = "; ".join(f"{k.get('title') or k.get('id')} {k.get('version', '')}"
-                      for k in p.rows("decision.value.packs"))
-    rows = (("Model digest", str(p.get("candidate.digest", "")), True),
-            ("Decision digest", str(p.get("decision.digest", "")), True),
-            ("Policy packs", packs, False),
-            ("Law and policy as of", p.t.date(p.get("decision.value.as_of")), False),
-            ("Report", str(p.get("report.id", "")), False),
-            ("Made", p.t.date(p.get("created_at")), False))
+    packs = "; ".join(
+        f"{k.get('title') or k.get('id')} {k.get('version', '')}"
+        for k in p.rows("decision.value.packs")
+    )
+    rows = (
+        ("Model digest", str(p.get("candidate.digest", "")), True),
+        ("Decision digest", str(p.get("decision.digest", "")), True),
+        ("Policy packs", packs, False),
+        ("Law and policy as of", p.t.date(p.get("decision.value.as_of")), False),
+        ("Report", str(p.get("report.id", "")), False),
+        ("Made", p.t.date(p.get("created_at")), False),
+    )
     return Cover(
-        f"{p.get('report.issuer', '')}   {kicker}".strip(), title, str(p.get("report.subtitle", "")),
-        p.t.word("outcome", outcome), "Policy decision", SIGN.get(outcome, "missing"), rows,
+        f"{p.get('report.issuer', '')}   {kicker}".strip(),
+        title,
+        str(p.get("report.subtitle", "")),
+        p.t.word("outcome", outcome),
+        "Policy decision",
+        SIGN.get(outcome, "missing"),
+        rows,
         "The machine-readable evidence is embedded in this file. Every figure names the signed "
-        "statement it comes from.")
+        "statement it comes from.",
+    )

@@ -150,8 +150,17 @@ class Commands:
 
 
 Block = (
-    Table | Paragraph | Heading | Bullets | Figure | KeyFacts | Callout | Quote | NotProvided
-    | Definitions | Commands
+    Table
+    | Paragraph
+    | Heading
+    | Bullets
+    | Figure
+    | KeyFacts
+    | Callout
+    | Quote
+    | NotProvided
+    | Definitions
+    | Commands
 )
 
 

@@ -37,12 +37,21 @@ def n(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
-def line(x1: float, y1: float, x2: float, y2: float, colour: str = RULE, width: float = 0.8,
-         dash: str = "") -> str:
+def line(
+    x1: float,
+    y1: float,
+    x2: float,
+    y2: float,
+    colour: str = RULE,
+    width: float = 0.8,
+    dash: str = "",
+) -> str:
     """Draw a straight line."""
     dashed = f' stroke-dasharray="{dash}"' if dash else ""
-    return (f'<line x1="{n(x1)}" y1="{n(y1)}" x2="{n(x2)}" y2="{n(y2)}" stroke="{colour}" '
-            f'stroke-width="{n(width)}"{dashed}/>')
+    return (
+        f'<line x1="{n(x1)}" y1="{n(y1)}" x2="{n(x2)}" y2="{n(y2)}" stroke="{colour}" '
+        f'stroke-width="{n(width)}"{dashed}/>'
+    )
 
 
 def rect(x: float, y: float, w: float, h: float, fill: str, extra: str = "") -> str:
@@ -54,8 +63,10 @@ def rect(x: float, y: float, w: float, h: float, fill: str, extra: str = "") -> 
 
 def dot(x: float, y: float, r: float, fill: str, stroke: str = "none") -> str:
     """Draw a disc."""
-    return (f'<circle cx="{n(x)}" cy="{n(y)}" r="{n(r)}" fill="{fill}" stroke="{stroke}" '
-            'stroke-width="1.2"/>')
+    return (
+        f'<circle cx="{n(x)}" cy="{n(y)}" r="{n(r)}" fill="{fill}" stroke="{stroke}" '
+        'stroke-width="1.2"/>'
+    )
 
 
 def path(d: str, colour: str, width: float = 1.0, fill: str = "none") -> str:
@@ -63,19 +74,30 @@ def path(d: str, colour: str, width: float = 1.0, fill: str = "none") -> str:
     return f'<path d="{d}" fill="{fill}" stroke="{colour}" stroke-width="{n(width)}"/>'
 
 
-def text(x: float, y: float, value: object, size: float = 9.0, anchor: str = "start",
-         colour: str = INK, weight: int = 400) -> str:
+def text(
+    x: float,
+    y: float,
+    value: object,
+    size: float = 9.0,
+    anchor: str = "start",
+    colour: str = INK,
+    weight: int = 400,
+) -> str:
     """Set a label, escaped."""
-    return (f'<text x="{n(x)}" y="{n(y)}" font-family="{SANS}" font-size="{n(size)}" '
-            f'text-anchor="{anchor}" fill="{colour}" font-weight="{weight}">'
-            f"{escape(str(value))}</text>")
+    return (
+        f'<text x="{n(x)}" y="{n(y)}" font-family="{SANS}" font-size="{n(size)}" '
+        f'text-anchor="{anchor}" fill="{colour}" font-weight="{weight}">'
+        f"{escape(str(value))}</text>"
+    )
 
 
 def svg(width: float, height: float, parts: Sequence[str], title: str, description: str) -> Drawing:
     """Close a figure: adds the view box, title, description and the role of an image."""
-    head = (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {n(width)} {n(height)}" '
-            f'width="{n(width)}" height="{n(height)}" role="img" '
-            f"aria-label={quoteattr(title)}>")
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {n(width)} {n(height)}" '
+        f'width="{n(width)}" height="{n(height)}" role="img" '
+        f"aria-label={quoteattr(title)}>"
+    )
     body = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>{''.join(parts)}</svg>"
     return Drawing(head + body, title, description)
 
@@ -101,4 +123,6 @@ class Scale:
             power /= 10.0
         step = next((m * power for m in (1, 2, 5, 10) if m * power >= span), power * 10)
         first = -(-self.low // step) * step
-        return [round(first + i * step, 10) for i in range(40) if first + i * step <= self.high + 1e-9]
+        return [
+            round(first + i * step, 10) for i in range(40) if first + i * step <= self.high + 1e-9
+        ]

@@ -20,8 +20,11 @@ SIGNS = {"pass": "●", "fail": "■", "review": "▲", "neutral": "○", "missi
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("reports", "templates"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        loader=PackageLoader("reports", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.finalize = _finalize
     environment.filters["breakable"] = breakable
@@ -63,8 +66,16 @@ def to_html(document: Document, *, for_print: bool = False) -> str:
         HTML; for a fixed document always the same text.
     """
     styles = "" if for_print else stylesheet("screen.css")
-    return _environment().get_template("document.html").render(
-        doc=document, for_print=for_print, styles=Markup(styles), signs=SIGNS, markup=Markup,
+    return (
+        _environment()
+        .get_template("document.html")
+        .render(
+            doc=document,
+            for_print=for_print,
+            styles=Markup(styles),
+            signs=SIGNS,
+            markup=Markup,
+        )
     )
 
 

@@ -10,8 +10,17 @@ from xml.sax.saxutils import quoteattr
 from reports import drawing as d
 from reports.drawing import Drawing
 
-ORDER = ("data", "features", "training", "model", "check", "decision", "approval", "admission",
-         "serving")
+ORDER = (
+    "data",
+    "features",
+    "training",
+    "model",
+    "check",
+    "decision",
+    "approval",
+    "admission",
+    "serving",
+)
 WIDTH = 720.0
 PER_COLUMN = 8
 
@@ -28,18 +37,25 @@ def _box(node: Mapping[str, Any], x: float, y: float, w: float, kind: str, href:
     digest = str(node.get("digest") or "").removeprefix("sha256:")[:8]
     label = str(node.get("label") or "")
     room = max(6, int(w / 4.1))
-    parts = [d.rect(x, y, w, 38, "#ffffff", f' stroke="{d.BLUE}" stroke-width="0.9" rx="2"'),
-             d.rect(x, y, 2.6, 38, d.BLUE),
-             d.text(x + 7, y + 10.5, d.clip(kind, room + 3), 6.6, colour=d.MUTED, weight=600),
-             d.text(x + 7, y + 21.5, d.clip(label, room), 7.8, weight=600),
-             d.text(x + 7, y + 32, digest, 6.8, colour=d.MUTED)]
+    parts = [
+        d.rect(x, y, w, 38, "#ffffff", f' stroke="{d.BLUE}" stroke-width="0.9" rx="2"'),
+        d.rect(x, y, 2.6, 38, d.BLUE),
+        d.text(x + 7, y + 10.5, d.clip(kind, room + 3), 6.6, colour=d.MUTED, weight=600),
+        d.text(x + 7, y + 21.5, d.clip(label, room), 7.8, weight=600),
+        d.text(x + 7, y + 32, digest, 6.8, colour=d.MUTED),
+    ]
     body = "".join(parts)
     return f"<a href={quoteattr(href)}>{body}</a>" if href else body
 
 
-def lineage(nodes: Sequence[Mapping[str, Any]], edges: Sequence[Sequence[str]], title: str, *,
-            kind_word: Callable[[str], str] = str,
-            href: Callable[[Mapping[str, Any]], str | None] | None = None) -> Drawing:
+def lineage(
+    nodes: Sequence[Mapping[str, Any]],
+    edges: Sequence[Sequence[str]],
+    title: str,
+    *,
+    kind_word: Callable[[str], str] = str,
+    href: Callable[[Mapping[str, Any]], str | None] | None = None,
+) -> Drawing:
     """Draw a lineage graph.
 
     Args:
@@ -63,8 +79,9 @@ def lineage(nodes: Sequence[Mapping[str, Any]], edges: Sequence[Sequence[str]], 
         for j, node in enumerate(column):
             x, y = i * slot + 4, offset + j * 48
             place[str(node.get("id"))] = (x, y + 19)
-            boxes.append(_box(node, x, y, w, kind_word(str(node.get("kind"))),
-                              href(node) if href else None))
+            boxes.append(
+                _box(node, x, y, w, kind_word(str(node.get("kind"))), href(node) if href else None)
+            )
     curves = [_curve(place[str(a)], place[str(b)], w) for a, b in _known(edges, place)]
     names = {str(node.get("id")): str(node.get("label")) for node in nodes}
     said = "; ".join(f"{names[a]} → {names[b]}" for a, b in _known(edges, place))
@@ -79,6 +96,8 @@ def _known(edges: Sequence[Sequence[str]], place: Mapping[str, Any]) -> list[tup
 def _curve(start: tuple[float, float], end: tuple[float, float], w: float) -> str:
     (x1, y1), (x2, y2) = (start[0] + w, start[1]), end
     middle = (x1 + x2) / 2
-    shape = f"M{d.n(x1)} {d.n(y1)} C{d.n(middle)} {d.n(y1)} {d.n(middle)} {d.n(y2)} {d.n(x2)} {d.n(y2)}"
+    shape = (
+        f"M{d.n(x1)} {d.n(y1)} C{d.n(middle)} {d.n(y1)} {d.n(middle)} {d.n(y2)} {d.n(x2)} {d.n(y2)}"
+    )
     tip = f"M{d.n(x2 - 4)} {d.n(y2 - 2.2)} L{d.n(x2)} {d.n(y2)} L{d.n(x2 - 4)} {d.n(y2 + 2.2)} Z"
     return d.path(shape, d.MUTED, 0.8) + d.path(tip, d.MUTED, 0.4, d.MUTED)

@@ -11,9 +11,18 @@ from reports.errors import ReportError
 from reports.texts import Texts
 
 SIGN: dict[str, Status] = {
-    "pass": "pass", "fail": "fail", "uncertain": "review", "error": "fail", "waived": "review",
-    "not-applicable": "neutral", "allow": "pass", "deny": "fail", "review": "review",
-    "approve": "pass", "reject": "fail", "dissent": "review",
+    "pass": "pass",
+    "fail": "fail",
+    "uncertain": "review",
+    "error": "fail",
+    "waived": "review",
+    "not-applicable": "neutral",
+    "allow": "pass",
+    "deny": "fail",
+    "review": "review",
+    "approve": "pass",
+    "reject": "fail",
+    "dissent": "review",
 }
 
 
@@ -30,8 +39,9 @@ class Parts:
             raise ReportError("A report needs the candidate it is about; the facts have none.")
         self.facts = facts
         self.t = Texts(str(self.get("report.language", "en")))
-        self.ids = {e.get("digest"): e.get("id") or f"E{i}"
-                    for i, e in enumerate(self.rows("evidence"), 1)}
+        self.ids = {
+            e.get("digest"): e.get("id") or f"E{i}" for i, e in enumerate(self.rows("evidence"), 1)
+        }
 
     def get(self, path: str, default: Any = None) -> Any:
         """Return the value under a dotted path, or the default."""
@@ -67,16 +77,19 @@ class Parts:
         said = self.get(f"human.{key}")
         if not isinstance(said, Mapping) or not said.get("text"):
             return [NotProvided(what, self.t("text.human"))]
-        return [Paragraph(str(said["text"])),
-                Paragraph(f"{said.get('by', '')}, {self.t.date(said.get('on'))}")]
+        return [
+            Paragraph(str(said["text"])),
+            Paragraph(f"{said.get('by', '')}, {self.t.date(said.get('on'))}"),
+        ]
 
     def section(self, key: str, blocks: list[Block], **look: bool) -> Section:
         """Close a section; an empty one says so."""
         return Section(key, self.t(f"section.{key}"), tuple(blocks) or (self.nothing(),), **look)
 
 
-def table(caption: str, columns: str, rows: list[list[Any]], note: str = "",
-          dense: bool = False) -> Table:
+def table(
+    caption: str, columns: str, rows: list[list[Any]], note: str = "", dense: bool = False
+) -> Table:
     """Build a table from a column line such as ``Group|#n|Rate`` (``#`` marks numbers)."""
     heads = tuple(Column(c.lstrip("#"), c.startswith("#")) for c in columns.split("|"))
     cells = tuple(tuple(c if isinstance(c, Cell) else Cell(str(c)) for c in row) for row in rows)

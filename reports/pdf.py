@@ -68,7 +68,11 @@ class ClosedFetcher(URLFetcher):  # type: ignore[misc]
 
 def _attachment(name: str, data: bytes, moment: datetime) -> Attachment:
     return Attachment(
-        string=data, name=name, description=name, relationship="Data", created=moment,
+        string=data,
+        name=name,
+        description=name,
+        relationship="Data",
+        created=moment,
         modified=moment,
     )
 
@@ -124,13 +128,18 @@ def to_pdf(document: Document, attachments: Mapping[str, bytes]) -> tuple[bytes,
     css = stylesheet("print.css").replace("PAGEWORD", words["page"]).replace("OFWORD", words["of"])
     try:
         pdf: bytes = HTML(
-            string=to_html(document, for_print=True), url_fetcher=fetcher, base_url="report:/",
+            string=to_html(document, for_print=True),
+            url_fetcher=fetcher,
+            base_url="report:/",
         ).write_pdf(
             stylesheets=[CSS(string=css, font_config=fonts, url_fetcher=fetcher)],
-            font_config=fonts, pdf_variant="pdf/a-3a", pdf_tags=True,
+            font_config=fonts,
+            pdf_variant="pdf/a-3a",
+            pdf_tags=True,
             pdf_identifier=hashlib.md5(identity.encode(), usedforsecurity=False).digest(),
             attachments=[_attachment(k, v, moment) for k, v in sorted(attachments.items())],
-            finisher=_claim_ua(identity), full_fonts=False,
+            finisher=_claim_ua(identity),
+            full_fonts=False,
         )
     except FatalURLFetchingError as error:
         raise ReportError(str(error)) from None

@@ -23,9 +23,15 @@ class RenderedReport:
 
 
 def render_report(
-    facts: Mapping[str, Any], *, key_pem: bytes | None = None, cert_chain_pem: bytes = b"",
-    attachments: Mapping[str, bytes] | None = None, created_at: str,
-    password: bytes | None = None, timestamper: Any = None, crls: Sequence[bytes] = (),
+    facts: Mapping[str, Any],
+    *,
+    key_pem: bytes | None = None,
+    cert_chain_pem: bytes = b"",
+    attachments: Mapping[str, bytes] | None = None,
+    created_at: str,
+    password: bytes | None = None,
+    timestamper: Any = None,
+    crls: Sequence[bytes] = (),
 ) -> RenderedReport:
     """Render a report and seal it.
 
@@ -49,7 +55,12 @@ def render_report(
     pdf, digest = to_pdf(document, attachments or {})
     if key_pem is not None:
         pdf = sign_pdf(
-            pdf, key_pem=key_pem, cert_chain_pem=cert_chain_pem, reason=document.title,
-            password=password, timestamper=timestamper, crls=crls,
+            pdf,
+            key_pem=key_pem,
+            cert_chain_pem=cert_chain_pem,
+            reason=document.title,
+            password=password,
+            timestamper=timestamper,
+            crls=crls,
         )
     return RenderedReport(pdf, digest, to_html(document))

@@ -50,8 +50,13 @@ def _signer(key_pem: bytes, chain: list[x509.Certificate], password: bytes | Non
 
 
 def sign_pdf(
-    pdf: bytes, *, key_pem: bytes, cert_chain_pem: bytes, reason: str,
-    password: bytes | None = None, timestamper: TimeStamper | None = None,
+    pdf: bytes,
+    *,
+    key_pem: bytes,
+    cert_chain_pem: bytes,
+    reason: str,
+    password: bytes | None = None,
+    timestamper: TimeStamper | None = None,
     crls: Sequence[bytes] = (),
 ) -> bytes:
     """Seal a PDF with a PAdES signature in an invisible field.
@@ -75,13 +80,19 @@ def sign_pdf(
     extra: dict[str, Any] = {}
     if timestamper is not None and crls:
         context = ValidationContext(
-            trust_roots=[chain[-1]], other_certs=chain[1:], allow_fetching=False,
-            crls=[CertificateList.load(c) for c in crls], revocation_mode="hard-fail",
+            trust_roots=[chain[-1]],
+            other_certs=chain[1:],
+            allow_fetching=False,
+            crls=[CertificateList.load(c) for c in crls],
+            revocation_mode="hard-fail",
         )
         extra = {"embed_validation_info": True, "validation_context": context}
     meta = signers.PdfSignatureMetadata(
-        field_name=FIELD, md_algorithm="sha256", subfilter=SigSeedSubFilter.PADES,
-        reason=reason, **extra,
+        field_name=FIELD,
+        md_algorithm="sha256",
+        subfilter=SigSeedSubFilter.PADES,
+        reason=reason,
+        **extra,
     )
     signer = signers.PdfSigner(
         meta, signer=_signer(key_pem, chain, password), timestamper=timestamper

@@ -11,7 +11,14 @@ from reports.parts import Parts, table
 
 def middle(p: Parts) -> list[Section]:
     """Return the sections about measurements."""
-    return [_performance(p), _fairness(p), _explanations(p), _mitigation(p), _robustness(p), _serving(p)]
+    return [
+        _performance(p),
+        _fairness(p),
+        _explanations(p),
+        _mitigation(p),
+        _robustness(p),
+        _serving(p),
+    ]
 
 
 def _figure(key: str, drawn: Drawing, read: str, ev: tuple[str, ...]) -> Figure:
@@ -22,15 +29,32 @@ def _performance(p: Parts) -> Section:
     m, ev, t = p.metrics("performance"), p.check_ev("performance"), p.t
     if not m:
         return p.section("performance", [])
-    names = {"accuracy": "Accuracy", "balanced_accuracy": "Balanced accuracy", "auc": "AUC",
-             "brier": "Brier score", "selection_rate": "Selection rate"}
-    rows = [[name, Cell(t.number(m[k].get("value")), ev), t.interval(m[k].get("low"), m[k].get("high"))]
-            for k, name in names.items() if isinstance(m.get(k), Mapping)]
+    names = {
+        "accuracy": "Accuracy",
+        "balanced_accuracy": "Balanced accuracy",
+        "auc": "AUC",
+        "brier": "Brier score",
+        "selection_rate": "Selection rate",
+    }
+    rows = [
+        [name, Cell(t.number(m[k].get("value")), ev), t.interval(m[k].get("low"), m[k].get("high"))]
+        for k, name in names.items()
+        if isinstance(m.get(k), Mapping)
+    ]
     c = m.get("confusion") or {}
-    blocks: list[Block] = [table("Performance on the test data", "Metric|#Value|#95% interval", rows)]
-    blocks.append(table("Decisions against recorded outcomes", "Recorded outcome|#Model denies|#Model approves", [
-        ["Denied", Cell(t.number(c.get("tn")), ev), Cell(t.number(c.get("fp")), ev)],
-        ["Approved", Cell(t.number(c.get("fn")), ev), Cell(t.number(c.get("tp")), ev)]]))
+    blocks: list[Block] = [
+        table("Performance on the test data", "Metric|#Value|#95% interval", rows)
+    ]
+    blocks.append(
+        table(
+            "Decisions against recorded outcomes",
+            "Recorded outcome|#Model denies|#Model approves",
+            [
+                ["Denied", Cell(t.number(c.get("tn")), ev), Cell(t.number(c.get("fp")), ev)],
+                ["Approved", Cell(t.number(c.get("fn")), ev), Cell(t.number(c.get("tp")), ev)],
+            ],
+        )
+    )
     if m.get("reliability"):
         drawn = reliability(m["reliability"], "Score against observed approval rate", fmt=t.number)
         blocks.append(_figure("fig-reliability", drawn, t("text.rel_read"), ev))
@@ -41,38 +65,95 @@ def _fairness(p: Parts) -> Section:
     m, blocks = p.metrics("fairness"), []
     for i, (name, f) in enumerate((m.get("features") or {}).items()):
         blocks += _attribute(p, i, str(name), f)
-    return p.section("fairness", [Paragraph(p.t("text.care")), *blocks] if blocks else [], new_page=True)
+    return p.section(
+        "fairness", [Paragraph(p.t("text.care")), *blocks] if blocks else [], new_page=True
+    )
 
 
 def _attribute(p: Parts, i: int, name: str, f: Mapping[str, Any]) -> list[Block]:
-    ev, t, groups, pairs = p.check_ev("fairness"), p.t, f.get("groups", []), f.get("comparisons", [])
+    ev, t, groups, pairs = (
+        p.check_ev("fairness"),
+        p.t,
+        f.get("groups", []),
+        f.get("comparisons", []),
+    )
     blocks: list[Block] = [Heading(name[:1].upper() + name[1:])]
     drawn = group_rates(groups, f"Selection rate by {name}", fmt=t.percent)
     blocks.append(_figure(f"fig-rates-{i}", drawn, t("text.rates_read"), ev))
-    blocks.append(table(f"Selection rates by {name}", "Group|#n|#Selected|#Rate|#95% interval|#TPR|#FPR", [
-        [g.get("group"), t.number(g.get("n")), t.number(g.get("selected")),
-         Cell(t.percent(g.get("rate")), ev), t.interval(g.get("rate_low"), g.get("rate_high")),
-         t.number(g.get("tpr")), t.number(g.get("fpr"))] for g in groups], dense=len(groups) > 20))
+    blocks.append(
+        table(
+            f"Selection rates by {name}",
+            "Group|#n|#Selected|#Rate|#95% interval|#TPR|#FPR",
+            [
+                [
+                    g.get("group"),
+                    t.number(g.get("n")),
+                    t.number(g.get("selected")),
+                    Cell(t.percent(g.get("rate")), ev),
+                    t.interval(g.get("rate_low"), g.get("rate_high")),
+                    t.number(g.get("tpr")),
+                    t.number(g.get("fpr")),
+                ]
+                for g in groups
+            ],
+            dense=len(groups) > 20,
+        )
+    )
     if pairs:
-        forest = [{"label": f"{c.get('group')} / {c.get('reference')}", "value": c.get("ratio"),
-                   "low": c.get("ratio_low"), "high": c.get("ratio_high")} for c in pairs]
-        drawn = ratio_forest(forest, f"Selection-rate ratio by {name}", fmt=t.number,
-                             threshold_label=t.number(0.8, 2))
+        forest = [
+            {
+                "label": f"{c.get('group')} / {c.get('reference')}",
+                "value": c.get("ratio"),
+                "low": c.get("ratio_low"),
+                "high": c.get("ratio_high"),
+            }
+            for c in pairs
+        ]
+        drawn = ratio_forest(
+            forest,
+            f"Selection-rate ratio by {name}",
+            fmt=t.number,
+            threshold_label=t.number(0.8, 2),
+        )
         blocks.append(_figure(f"fig-ratio-{i}", drawn, t("text.ratio_read"), ev))
-        blocks.append(table(f"Ratios, differences and tests by {name}",
-                            "Comparison|#Ratio|#95% interval|#Difference|#z|#p (Fisher)|#Shortfall", [
-            [f"{c.get('group')} / {c.get('reference')}", Cell(t.number(c.get("ratio")), ev),
-             t.interval(c.get("ratio_low"), c.get("ratio_high")), t.percent(c.get("difference")),
-             t.number(c.get("z"), 2), t.number(c.get("fisher_p"), 4), t.number(c.get("shortfall"), 1)]
-            for c in pairs], dense=True))
+        blocks.append(
+            table(
+                f"Ratios, differences and tests by {name}",
+                "Comparison|#Ratio|#95% interval|#Difference|#z|#p (Fisher)|#Shortfall",
+                [
+                    [
+                        f"{c.get('group')} / {c.get('reference')}",
+                        Cell(t.number(c.get("ratio")), ev),
+                        t.interval(c.get("ratio_low"), c.get("ratio_high")),
+                        t.percent(c.get("difference")),
+                        t.number(c.get("z"), 2),
+                        t.number(c.get("fisher_p"), 4),
+                        t.number(c.get("shortfall"), 1),
+                    ]
+                    for c in pairs
+                ],
+                dense=True,
+            )
+        )
     unknown = f.get("unknown") or {}
-    blocks.append(Paragraph(
-        f"Unknown {name}: {unknown.get('count', 0)} people, counted and not guessed. The ratio would lie "
-        f"between {t.number(unknown.get('ratio_worst'))} and {t.number(unknown.get('ratio_best'))} "
-        "in the worst and best case.", ev) if unknown.get("count") else
-        Paragraph(f"Nobody's {name} is unknown.", ev))
-    blocks += [Paragraph(f"Left out: {x.get('group')} (n {x.get('n')}, {t.percent(x.get('share'))}): "
-                         f"{x.get('reason')}", ev) for x in f.get("excluded", [])]
+    blocks.append(
+        Paragraph(
+            f"Unknown {name}: {unknown.get('count', 0)} people, counted and not guessed. The ratio would lie "
+            f"between {t.number(unknown.get('ratio_worst'))} and {t.number(unknown.get('ratio_best'))} "
+            "in the worst and best case.",
+            ev,
+        )
+        if unknown.get("count")
+        else Paragraph(f"Nobody's {name} is unknown.", ev)
+    )
+    blocks += [
+        Paragraph(
+            f"Left out: {x.get('group')} (n {x.get('n')}, {t.percent(x.get('share'))}): "
+            f"{x.get('reason')}",
+            ev,
+        )
+        for x in f.get("excluded", [])
+    ]
     return blocks
 
 
@@ -80,23 +161,53 @@ def _explanations(p: Parts) -> Section:
     m, ev, t = p.metrics("explainability"), p.check_ev("explainability"), p.t
     if not m:
         return p.section("explanations", [])
-    drawn = attributions(m.get("global", []), "Mean absolute contribution to the score", fmt=t.number)
+    drawn = attributions(
+        m.get("global", []), "Mean absolute contribution to the score", fmt=t.number
+    )
     blocks: list[Block] = [
-        Paragraph(f"Method: {m.get('method')}. Background: {(m.get('background') or {}).get('rows')} rows. "
-                  f"Largest additivity error {t.number(m.get('additivity_error'))}.", ev),
-        _figure("fig-global", drawn, t("text.glob_read"), ev)]
+        Paragraph(
+            f"Method: {m.get('method')}. Background: {(m.get('background') or {}).get('rows')} rows. "
+            f"Largest additivity error {t.number(m.get('additivity_error'))}.",
+            ev,
+        ),
+        _figure("fig-global", drawn, t("text.glob_read"), ev),
+    ]
     g = m.get("gap") or {}
     if g.get("by_feature"):
-        drawn = gap(g["by_feature"], float(g.get("total") or 0), "Score gap between "
-                    + " and ".join(map(str, g.get("groups", []))) + ", by feature", fmt=t.number)
+        drawn = gap(
+            g["by_feature"],
+            float(g.get("total") or 0),
+            "Score gap between " + " and ".join(map(str, g.get("groups", []))) + ", by feature",
+            fmt=t.number,
+        )
         blocks.append(_figure("fig-gap", drawn, "", ev))
-    blocks.append(table("Features that point to a protected attribute", "Feature|Attribute|#AUC", [
-        [x.get("feature"), x.get("attribute"), Cell(t.number(x.get("auc")), ev)]
-        for x in m.get("proxies", [])[:10]]))
-    blocks.append(table("Sample decisions, pseudonymous", "Row|#Score|Principal reasons", [
-        [s.get("row"), Cell(t.number(s.get("score")), ev), "; ".join(
-            f"{r.get('feature')} {t.number(r.get('contribution'))}" for r in s.get("reasons", [])[:4])]
-        for s in m.get("samples", [])[:3]]))
+    blocks.append(
+        table(
+            "Features that point to a protected attribute",
+            "Feature|Attribute|#AUC",
+            [
+                [x.get("feature"), x.get("attribute"), Cell(t.number(x.get("auc")), ev)]
+                for x in m.get("proxies", [])[:10]
+            ],
+        )
+    )
+    blocks.append(
+        table(
+            "Sample decisions, pseudonymous",
+            "Row|#Score|Principal reasons",
+            [
+                [
+                    s.get("row"),
+                    Cell(t.number(s.get("score")), ev),
+                    "; ".join(
+                        f"{r.get('feature')} {t.number(r.get('contribution'))}"
+                        for r in s.get("reasons", [])[:4]
+                    ),
+                ]
+                for s in m.get("samples", [])[:3]
+            ],
+        )
+    )
     return p.section("explanations", blocks, new_page=True)
 
 
@@ -104,27 +215,63 @@ def _mitigation(p: Parts) -> Section:
     rows, t = p.rows("compared"), p.t
     if not rows:
         return p.section("mitigation", [])
-    points = [{**(r.get("figures") or {}), "name": r.get("name"),
-               "chosen": r.get("digest") == p.get("candidate.digest")} for r in rows]
-    drawn = trade_off(points, "Accuracy against the lowest selection-rate ratio", fmt=t.number,
-                      x_label="Accuracy", y_label="Selection-rate ratio")
-    data = [[r.get("name"), t.word("outcome", r.get("outcome")),
-             Cell(t.number((r.get("figures") or {}).get("ratio")), p.ev(r.get("statement"))),
-             Cell(t.percent((r.get("figures") or {}).get("accuracy")), p.ev(r.get("statement"))),
-             Cell(t.percent((r.get("figures") or {}).get("selection_rate")), p.ev(r.get("statement"))),
-             r.get("deciding_rule") or ""] for r in rows]
+    points = [
+        {
+            **(r.get("figures") or {}),
+            "name": r.get("name"),
+            "chosen": r.get("digest") == p.get("candidate.digest"),
+        }
+        for r in rows
+    ]
+    drawn = trade_off(
+        points,
+        "Accuracy against the lowest selection-rate ratio",
+        fmt=t.number,
+        x_label="Accuracy",
+        y_label="Selection-rate ratio",
+    )
+    data = [
+        [
+            r.get("name"),
+            t.word("outcome", r.get("outcome")),
+            Cell(t.number((r.get("figures") or {}).get("ratio")), p.ev(r.get("statement"))),
+            Cell(t.percent((r.get("figures") or {}).get("accuracy")), p.ev(r.get("statement"))),
+            Cell(
+                t.percent((r.get("figures") or {}).get("selection_rate")), p.ev(r.get("statement"))
+            ),
+            r.get("deciding_rule") or "",
+        ]
+        for r in rows
+    ]
     ev = p.ev(*(r.get("statement") for r in rows))
-    return p.section("mitigation", [
-        _figure("fig-trade", drawn, t("text.trade_read"), ev),
-        table("The candidates compared", "Candidate|Decision|#Ratio|#Accuracy|#Approved|Deciding rule", data),
-    ], new_page=True)
+    return p.section(
+        "mitigation",
+        [
+            _figure("fig-trade", drawn, t("text.trade_read"), ev),
+            table(
+                "The candidates compared",
+                "Candidate|Decision|#Ratio|#Accuracy|#Approved|Deciding rule",
+                data,
+            ),
+        ],
+        new_page=True,
+    )
 
 
 def _robustness(p: Parts) -> Section:
     m = p.metrics("repeatability")
-    return p.section("robustness", [Paragraph(
-        f"{m.get('rows')} rows were scored {m.get('repeats')} times; {m.get('changed_rows')} answers "
-        f"changed ({p.t.percent(m.get('share'))}).", p.check_ev("repeatability"))] if m else [])
+    return p.section(
+        "robustness",
+        [
+            Paragraph(
+                f"{m.get('rows')} rows were scored {m.get('repeats')} times; {m.get('changed_rows')} answers "
+                f"changed ({p.t.percent(m.get('share'))}).",
+                p.check_ev("repeatability"),
+            )
+        ]
+        if m
+        else [],
+    )
 
 
 def _serving(p: Parts) -> Section:
@@ -133,14 +280,34 @@ def _serving(p: Parts) -> Section:
         return p.section("serving", [])
     counts, seq, ev = s.get("counts") or {}, s.get("sequence") or {}, p.ev(s.get("statement"))
     gaps = len(seq.get("gaps", []))
-    return p.section("serving", [
-        KeyFacts((KeyFact("Inferences on record", t.number(counts.get("inference")), "", None, ev),
-                  KeyFact("Refusals on record", t.number(counts.get("refusal")), "", None, ev),
-                  KeyFact("Gaps in the sequence", t.number(gaps), f"{seq.get('found')} of "
-                          f"{seq.get('expected')} found", "fail" if gaps else "pass", ev))),
-        table("Log head", "Property|Value", [
-            ["Origin", s.get("origin")], ["Size", Cell(t.number(s.get("log_size")), ev)],
-            ["Root", Cell(str(s.get("root")), ev, code=True)],
-            ["Period", f"{t.date(s.get('first_at'))} – {t.date(s.get('last_at'))}"],
-            ["Keep until", t.date(s.get("retention_until"))]]),
-    ])
+    return p.section(
+        "serving",
+        [
+            KeyFacts(
+                (
+                    KeyFact(
+                        "Inferences on record", t.number(counts.get("inference")), "", None, ev
+                    ),
+                    KeyFact("Refusals on record", t.number(counts.get("refusal")), "", None, ev),
+                    KeyFact(
+                        "Gaps in the sequence",
+                        t.number(gaps),
+                        f"{seq.get('found')} of {seq.get('expected')} found",
+                        "fail" if gaps else "pass",
+                        ev,
+                    ),
+                )
+            ),
+            table(
+                "Log head",
+                "Property|Value",
+                [
+                    ["Origin", s.get("origin")],
+                    ["Size", Cell(t.number(s.get("log_size")), ev)],
+                    ["Root", Cell(str(s.get("root")), ev, code=True)],
+                    ["Period", f"{t.date(s.get('first_at'))} – {t.date(s.get('last_at'))}"],
+                    ["Keep until", t.date(s.get("retention_until"))],
+                ],
+            ),
+        ],
+    )

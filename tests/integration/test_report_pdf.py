@@ -1,0 +1,137 @@
+"""The report as a file: PDF/A-3a and PDF/UA-1, sealed, repeatable, closed to the outside."""
+
+import copy
+import json
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from reports.errors import ReportError
+from reports.render import render_report
+
+sys.path.insert(0, str(Path(__file__).parent))
+from verapdf import failures  # noqa: E402
+
+FACTS = json.loads((Path(__file__).parents[1] / "support" / "report_facts.json").read_text("utf-8"))
+AT = "2026-11-24T09:00:00Z"
+FILES = {"evidence.json": b'{"a":1}', "trust.json": b"{}", "VERIFY.txt": b"pdfsig report.pdf\n"}
+
+
+@pytest.fixture(scope="module")
+def seal() -> tuple[bytes, bytes]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Report key")])
+    now = datetime.now(UTC)
+    usage = x509.KeyUsage(True, True, False, False, False, True, False, False, False)
+    cert = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=9))
+        .add_extension(usage, True)
+        .add_extension(x509.BasicConstraints(True, None), True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return pem, cert.public_bytes(serialization.Encoding.PEM)
+
+
+def test_sealed_report_is_archivable_accessible_and_valid(tmp_path: Path, seal) -> None:
+    report = render_report(
+        FACTS, key_pem=seal[0], cert_chain_pem=seal[1], attachments=FILES, created_at=AT
+    )
+    path = tmp_path / "report.pdf"
+    path.write_bytes(report.pdf)
+    assert failures(path, "3a") == {}
+    assert failures(path, "ua1") == {}
+    assert shutil.which("pdfsig"), "pdfsig is missing: apt install poppler-utils"
+    said = subprocess.run(["pdfsig", "-nocert", path], capture_output=True, text=True).stdout
+    assert "Signature is Valid" in said and "Total document signed" in said
+
+
+def test_pyhanko_accepts_the_seal_and_notices_a_changed_byte(seal) -> None:
+    from io import BytesIO
+
+    from pyhanko.pdf_utils.reader import PdfFileReader
+    from pyhanko.sign.validation import validate_pdf_signature
+    from pyhanko_certvalidator import ValidationContext
+
+    from reports.signing import certificates_of
+
+    pdf = render_report(FACTS, key_pem=seal[0], cert_chain_pem=seal[1], created_at=AT).pdf
+    at = pdf.index(b"/Producer") if b"/Producer" in pdf else 2000
+    roots = ValidationContext(trust_roots=certificates_of(seal[1]))
+    for data, good in ((pdf, True), (pdf[: at + 1] + b"Q" + pdf[at + 2 :], False)):
+        signature = PdfFileReader(BytesIO(data), strict=False).embedded_signatures[0]
+        status = validate_pdf_signature(signature, roots)
+        assert (status.intact and status.bottom_line) is good
+
+
+def test_body_is_byte_identical_on_repeat_and_changes_with_the_facts() -> None:
+    first = render_report(FACTS, attachments=FILES, created_at=AT)
+    assert first.pdf == render_report(FACTS, attachments=FILES, created_at=AT).pdf
+    other = copy.deepcopy(FACTS)
+    other["decision"]["value"]["outcome"] = "deny"
+    assert render_report(other, attachments=FILES, created_at=AT).body_digest != first.body_digest
+
+
+def test_hostile_rtl_and_emoji_fields_and_200_groups_stay_a_compliant_page(tmp_path: Path) -> None:
+    facts = copy.deepcopy(FACTS)
+    bad = '<img src="http://evil.example/x.png"><style>@import url(file:///etc/passwd)</style>'
+    facts["candidate"]["name"] = bad
+    facts["approvals"][0]["approver"] = "\u202e\u05e9\u05dc\u05d5\u05dd 🧑‍⚖️ \u4e2d"
+    race = facts["checks"]["fairness"]["result"]["metrics"]["features"]["race"]
+    race["groups"] = [{**race["groups"][0], "group": f"group {i} " + "x" * 90} for i in range(200)]
+    report = render_report(facts, created_at=AT)
+    assert "<img" not in report.html and "&lt;img" in report.html
+    (tmp_path / "r.pdf").write_bytes(report.pdf)
+    assert failures(tmp_path / "r.pdf", "3a") == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"candidate": None}, "candidate"),
+        ({"report": {"language": "xx"}}, "language"),
+    ],
+)
+def test_facts_without_a_frame_are_refused_in_a_sentence(change: dict, word: str) -> None:
+    with pytest.raises(ReportError, match=word):
+        render_report({**FACTS, **change}, created_at=AT)
+
+
+def test_the_fetcher_refuses_the_outside() -> None:
+    from weasyprint.urls import FatalURLFetchingError
+
+    from reports.pdf import ClosedFetcher
+
+    for url in ("http://a.example", "file:///etc/passwd", "font:../errors.py", "data:text/css,x"):
+        with pytest.raises(FatalURLFetchingError):
+            ClosedFetcher({}).fetch(url)
+
+
+def test_words_claim_no_more_than_evidence_shows() -> None:
+    html = render_report(FACTS, created_at=AT).html.lower()
+    for claim in (
+        "bias-free",
+        "unbiased",
+        "fully compliant",
+        "proves fairness",
+        "tamper-proof",
+        "guarantee",
+        "legally required",
+    ):
+        assert claim not in html
