@@ -48,8 +48,8 @@ class Exchange:
     """The state of one request."""
 
     def __init__(self, gate: Gate, client: Client, head: RequestHead | None) -> None:
-        self._gate = gate
-        self._client = client
+        self.gate = gate
+        self.client = client
         self._head = head
         self._body: bytes | None = None
         self._started = time.monotonic()
@@ -67,7 +67,7 @@ class Exchange:
 
     def start(self, body: bytes) -> None:
         """Take a request that has arrived in full."""
-        head, gate = self._head, self._gate
+        head, gate = self._head, self.gate
         assert head is not None
         self._body = body
         self._trace = trace_of(head.fields)
@@ -91,7 +91,7 @@ class Exchange:
         self._check_and_forward(asked, decided, body)
 
     def _check_and_forward(self, asked: protocols.Match, route: Route, body: bytes) -> None:
-        head, gate = self._head, self._gate
+        head, gate = self._head, self.gate
         assert head is not None
         if protocols.kind_of(route.upstream) != asked.kind:
             return self.refuse("not-found", "the deployment speaks another protocol")
@@ -127,16 +127,16 @@ class Exchange:
     ) -> None:
         """Record a refusal and answer it."""
         code, body = problem(reason, detail, status)
-        self._gate.count(kind, reason)
+        self.gate.count(kind, reason)
 
         def done(index: int, leaf: bytes) -> None:
-            self._client.answer(
+            self.client.answer(
                 self,
-                self._problem_answer(code, body, self._receipt(index, leaf), close),
+                self._problem_answer(code, body, self.receipt(index, leaf), close),
                 close=close,
             )
 
-        self._submit(kind, code, reason, body, done)
+        self.submit(kind, code, reason, body, done)
 
     def _problem_answer(self, code: int, body: bytes, receipt: bytes, close: bool) -> bytes:
         extra = b"www-authenticate: Bearer\r\n" if code == 401 else b""
@@ -152,12 +152,13 @@ class Exchange:
             body,
         )
 
-    def _receipt(self, index: int, leaf: bytes) -> bytes:
+    def receipt(self, index: int, leaf: bytes) -> bytes:
+        """Return the receipt header's line."""
         admission = self._route.admission if self._route is not None else None
-        text = receipt_header(self._gate.recorder.origin, index, leaf, admission)
+        text = receipt_header(self.gate.recorder.origin, index, leaf, admission)
         return b"govern-receipt: " + text.encode() + b"\r\n"
 
-    def _submit(
+    def submit(
         self,
         kind: str,
         status: int,
@@ -169,10 +170,11 @@ class Exchange:
         response_more: dict[str, Any] | None = None,
         with_request: bool = True,
     ) -> None:
+        """Queue the record of this request."""
         self._recorded = True
         head, route, caller = self._head, self._route, self._caller
-        keep = self._gate.settings.keep_bodies
-        self._gate.recorder.submit(
+        keep = self.gate.settings.keep_bodies
+        self.gate.recorder.submit(
             Pending(
                 kind=kind,
                 method=head.method.decode() if head else "?",
@@ -208,13 +210,13 @@ class Exchange:
 
     def _cannot_record(self) -> None:
         code, body = problem("cannot-record", "the gate's log cannot be written just now")
-        self._gate.count("unrecorded", "cannot-record")
+        self.gate.count("unrecorded", "cannot-record")
         if self._stream is not None and self._stream.begun:
-            self._client.finish(self, b"", broken=True)
+            self.client.finish(self, b"", broken=True)
             return
         if self._stream is not None and self._call is not None:
-            self._gate.cancel(self._call)
-        self._client.answer(self, self._problem_answer(code, body, b"", False), close=False)
+            self.gate.cancel(self._call)
+        self.client.answer(self, self._problem_answer(code, body, b"", False), close=False)
 
     # -- what the upstream says ------------------------------------------------------
 
@@ -224,15 +226,15 @@ class Exchange:
             return
         self._answer = (head, body)
         kind = "inference" if head.status < 400 else "error"
-        self._gate.count(kind, None)
-        self._submit(kind, head.status, None, body, self._answer_recorded)
+        self.gate.count(kind, None)
+        self.submit(kind, head.status, None, body, self._answer_recorded)
 
     def _answer_recorded(self, index: int, leaf: bytes) -> None:
         assert self._answer is not None
         head, body = self._answer
-        self._client.answer(
+        self.client.answer(
             self,
-            b"".join((response_lines(head), self._receipt(index, leaf), b"\r\n", body)),
+            b"".join((response_lines(head), self.receipt(index, leaf), b"\r\n", body)),
             close=False,
         )
 
@@ -248,7 +250,7 @@ class Exchange:
     def upstream_opened(self, head: ResponseHead) -> None:
         """An answer in pieces begins."""
         self._stream = Stream(self, head)
-        self._submit("stream-open", head.status, None, None, self._stream.opened)
+        self.submit("stream-open", head.status, None, None, self._stream.opened)
 
     def upstream_piece(self, data: bytes) -> None:
         """A piece has come."""
@@ -266,12 +268,12 @@ class Exchange:
         """The client closed its connection before it had its answer."""
         self._gone = True
         if self._call is not None:
-            self._gate.cancel(self._call)
+            self.gate.cancel(self._call)
         if self._stream is not None:
             self._stream.end("cancelled")
         elif not self._recorded:
-            self._gate.count("cancelled", "cancelled")
-            self._submit("cancelled", 499, "cancelled", None, lambda index, leaf: None)
+            self.gate.count("cancelled", "cancelled")
+            self.submit("cancelled", 499, "cancelled", None, _nothing)
 
     def flow(self, *, ready: bool) -> None:
         """The client can, or cannot, take more bytes for now."""
@@ -299,11 +301,11 @@ class Stream:
         """The opening record is durable: the first byte may leave."""
         exchange = self._exchange
         self._open_index, self.begun = index, True
-        receipt = exchange._receipt(index, leaf)
+        receipt = exchange.receipt(index, leaf)
         framing = b"transfer-encoding: chunked\r\n\r\n"
-        exchange._client.begin(exchange, response_lines(self._head) + receipt + framing)
+        exchange.client.begin(exchange, response_lines(self._head) + receipt + framing)
         for data in self._waiting:
-            exchange._client.piece(exchange, data)
+            exchange.client.piece(exchange, data)
         self._waiting.clear()
         if self._over:
             self._close()
@@ -313,10 +315,10 @@ class Stream:
         self._digests.update(hashlib.sha256(data).digest())
         self._pieces += 1
         self._bytes += len(data)
-        if self._bytes <= self._exchange._gate.settings.stream_record_bytes_max:
+        if self._bytes <= self._exchange.gate.settings.stream_record_bytes_max:
             self._kept += data
         if self.begun:
-            self._exchange._client.piece(self._exchange, data)
+            self._exchange.client.piece(self._exchange, data)
         else:
             self._waiting.append(data)
 
@@ -331,8 +333,8 @@ class Stream:
     def _close(self) -> None:
         exchange = self._exchange
         whole = len(self._kept) == self._bytes
-        exchange._gate.count("stream", self._ended)
-        exchange._submit(
+        exchange.gate.count("stream", self._ended)
+        exchange.submit(
             "stream-close",
             self._head.status,
             self._ended,
@@ -349,4 +351,8 @@ class Stream:
 
     def _closed(self, index: int, leaf: bytes) -> None:
         broken = self._ended is not None
-        self._exchange._client.finish(self._exchange, b"0\r\n\r\n", broken=broken)
+        self._exchange.client.finish(self._exchange, b"0\r\n\r\n", broken=broken)
+
+
+def _nothing(index: int, leaf: bytes) -> None:
+    """Answer nobody: the client has left."""

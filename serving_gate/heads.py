@@ -44,7 +44,7 @@ _SINGLE = frozenset(
 Headers = list[tuple[bytes, bytes]]
 
 
-class BadHead(ValueError):
+class BadHeadError(ValueError):
     """A head that has no single meaning; the text says why, ``status`` what to answer."""
 
     def __init__(self, text: str, status: int = 400) -> None:
@@ -83,24 +83,24 @@ def read_request(data: bytes) -> RequestHead:
     """Read a request head, up to and including its empty line.
 
     Raises:
-        BadHead: it is malformed or could be understood in two ways.
+        BadHeadError: it is malformed or could be understood in two ways.
     """
     match = _REQUEST.fullmatch(data)
     if match is None:
         raise _why(data)
     method, target, minor, lines = match.groups()
     if target[:1] != b"/" or b"#" in target:
-        raise BadHead("the request target must be a path")
+        raise BadHeadError("the request target must be a path")
     headers, fields = _fields(lines)
     if minor == b"1" and b"host" not in fields:
-        raise BadHead("an HTTP/1.1 request names its Host")
+        raise BadHeadError("an HTTP/1.1 request names its Host")
     chunked = _chunked(fields, minor)
     length = 0 if chunked else _length(fields) or 0
     expects = fields.get(b"expect")
     if expects is not None and expects.lower() != b"100-continue":
-        raise BadHead("the only expectation understood is 100-continue", 417)
+        raise BadHeadError("the only expectation understood is 100-continue", 417)
     if b"upgrade" in fields:
-        raise BadHead("this gate does not switch protocols", 400)
+        raise BadHeadError("this gate does not switch protocols", 400)
     keep = minor == b"1" and fields.get(b"connection", b"").lower() != b"close"
     return RequestHead(method, target, headers, fields, length, chunked, keep, bool(expects))
 
@@ -109,11 +109,11 @@ def read_response(data: bytes, method: bytes) -> ResponseHead:
     """Read the head of an upstream's answer to ``method``.
 
     Raises:
-        BadHead: it is malformed or its framing has two meanings.
+        BadHeadError: it is malformed or its framing has two meanings.
     """
     match = _RESPONSE.fullmatch(data)
     if match is None:
-        raise BadHead("the upstream's answer is not HTTP/1.1", 502)
+        raise BadHeadError("the upstream's answer is not HTTP/1.1", 502)
     minor, code, reason, lines = match.groups()
     headers, fields = _fields(lines)
     status = int(code)
@@ -140,11 +140,11 @@ def _fields(lines: bytes) -> tuple[Headers, dict[bytes, bytes]]:
         name, _, value = line.partition(b":")
         name, value = name.lower(), value.strip(b" \t")
         if name in fields and name in _SINGLE:
-            raise BadHead(f"the header {name.decode()} is given twice")
+            raise BadHeadError(f"the header {name.decode()} is given twice")
         fields[name] = value
         headers.append((name, value))
     if len(headers) > HEADERS_MAX:
-        raise BadHead(f"more than {HEADERS_MAX} headers", 431)
+        raise BadHeadError(f"more than {HEADERS_MAX} headers", 431)
     return headers, fields
 
 
@@ -153,9 +153,9 @@ def _chunked(fields: dict[bytes, bytes], minor: bytes) -> bool:
     if encoding is None:
         return False
     if minor == b"0" or encoding.lower() != b"chunked":
-        raise BadHead("the only transfer encoding understood is chunked, in HTTP/1.1", 501)
+        raise BadHeadError("the only transfer encoding understood is chunked, in HTTP/1.1", 501)
     if b"content-length" in fields:
-        raise BadHead("both Content-Length and Transfer-Encoding are given")
+        raise BadHeadError("both Content-Length and Transfer-Encoding are given")
     return True
 
 
@@ -164,25 +164,25 @@ def _length(fields: dict[bytes, bytes]) -> int | None:
     if text is None:
         return None
     if not text.isdigit() or len(text) > 15:
-        raise BadHead("Content-Length is not a number")
+        raise BadHeadError("Content-Length is not a number")
     return int(text)
 
 
-def _why(data: bytes) -> BadHead:
+def _why(data: bytes) -> BadHeadError:
     """Find words for a head that does not match; only the sentence depends on it."""
     lines = data.split(b"\r\n")
     if b"\n" in data.replace(b"\r\n", b"") or b"\r" in data.replace(b"\r\n", b""):
-        return BadHead("a line ends with a bare CR or LF")
+        return BadHeadError("a line ends with a bare CR or LF")
     words = lines[0].split(b" ")
     if len(words) != 3 or not re.fullmatch(rb"[A-Z]{1,20}", words[0]):
-        return BadHead("the request line is malformed")
+        return BadHeadError("the request line is malformed")
     if not re.fullmatch(rb"HTTP/1\.[01]", words[2]):
-        return BadHead("this gate speaks HTTP/1.1", 505)
+        return BadHeadError("this gate speaks HTTP/1.1", 505)
     if len(words[1]) > TARGET_BYTES_MAX:
-        return BadHead("the request target is too long", 414)
+        return BadHeadError("the request target is too long", 414)
     if any(line[:1] in b" \t" for line in lines[1:] if line):
-        return BadHead("a header is folded over lines")
-    return BadHead("a header line is malformed")
+        return BadHeadError("a header is folded over lines")
+    return BadHeadError("a header line is malformed")
 
 
 _CHUNK = re.compile(rb"([0-9a-fA-F]{1,8})\r\n")
@@ -201,7 +201,7 @@ class Chunks:
         """Move body bytes from ``buffer`` to ``data``, as far as they have come.
 
         Raises:
-            BadHead: the chunk framing is malformed.
+            BadHeadError: the chunk framing is malformed.
         """
         steps = {"size": self._size, "data": self._data, "end": self._end}
         while not self.done and steps[self._state](buffer):
@@ -213,7 +213,7 @@ class Chunks:
             return False
         match = _CHUNK.fullmatch(bytes(buffer[: at + 1]))
         if match is None:
-            raise BadHead("a chunk's size line is malformed or has an extension")
+            raise BadHeadError("a chunk's size line is malformed or has an extension")
         self._left = int(match.group(1), 16)
         self._state = "data" if self._left else "end"
         self._last = not self._left
@@ -233,7 +233,7 @@ class Chunks:
         if len(buffer) < 2:
             return False
         if buffer[:2] != b"\r\n":
-            raise BadHead("a chunk does not end where it should, or has a trailer")
+            raise BadHeadError("a chunk does not end where it should, or has a trailer")
         del buffer[:2]
         self.done, self._state = self._last, "size"
         return True

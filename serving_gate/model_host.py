@@ -25,7 +25,7 @@ import uvloop
 from govern.errors import DigestMismatchError, GovernError, InvalidRequestError
 from govern.transparency.canonical import parse_json
 from govern.transparency.digest import check_digest, digest_of, folder_digest
-from serving_gate.heads import HEAD_BYTES_MAX, BadHead, RequestHead, read_request
+from serving_gate.heads import HEAD_BYTES_MAX, BadHeadError, RequestHead, read_request
 
 ROWS_MAX = 100_000
 BODY_BYTES_MAX = 64 << 20
@@ -168,9 +168,11 @@ class HostConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        """Take bytes as they come."""
         self._buffer += data
         while self._serve_one():
             pass
@@ -184,7 +186,7 @@ class HostConnection(asyncio.Protocol):
             return False
         try:
             head = read_request(bytes(self._buffer[: end + 4]))
-        except BadHead as error:
+        except BadHeadError as error:
             self._reply(400, {"error": str(error)})
             self._transport.close()
             return False

@@ -13,7 +13,7 @@ from typing import cast
 from serving_gate import pages
 from serving_gate.exchange import Exchange
 from serving_gate.gate import Gate
-from serving_gate.heads import HEAD_BYTES_MAX, BadHead, Chunks, RequestHead, read_request
+from serving_gate.heads import HEAD_BYTES_MAX, BadHeadError, Chunks, RequestHead, read_request
 
 BUFFER_BYTES_MAX = 256 << 10
 
@@ -37,13 +37,15 @@ class ClientConnection(asyncio.Protocol):
     # -- events of the transport -----------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
         self._transport = cast(asyncio.Transport, transport)
         self._gate.connections.add(self)
         self.deadline = time.monotonic() + self._gate.settings.request_timeout_seconds
         if len(self._gate.connections) > self._gate.settings.client_connections_max:
             self._transport.abort()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """End; whatever was under way fails or is cancelled."""
         self._transport = None
         self._gate.connections.discard(self)
         exchange, self._exchange = self._exchange, None
@@ -57,14 +59,17 @@ class ClientConnection(asyncio.Protocol):
         return False
 
     def pause_writing(self) -> None:
+        """The other side is slow."""
         if self._exchange is not None:
             self._exchange.flow(ready=False)
 
     def resume_writing(self) -> None:
+        """The other side has caught up."""
         if self._exchange is not None:
             self._exchange.flow(ready=True)
 
     def data_received(self, data: bytes) -> None:
+        """Take bytes as they come."""
         if self._closing:
             return
         if not self._buffer and self._head is None:
@@ -84,7 +89,7 @@ class ClientConnection(asyncio.Protocol):
             if self._head is None and not self._read_head():
                 return
             body = self._read_body()
-        except BadHead as error:
+        except BadHeadError as error:
             self._refuse("malformed-request", str(error), error.status)
             return
         if body is None or self._head is None:
@@ -121,12 +126,12 @@ class ClientConnection(asyncio.Protocol):
         end = buffer.find(b"\r\n\r\n")
         if end < 0:
             if len(buffer) > HEAD_BYTES_MAX:
-                raise BadHead("the head is too long", 431)
+                raise BadHeadError("the head is too long", 431)
             if b"\n" in buffer.replace(b"\r\n", b"") or buffer[:1] in b"\r\n ":
-                raise BadHead("a line ends with a bare LF or the request begins with none")
+                raise BadHeadError("a line ends with a bare LF or the request begins with none")
             return False
         if end > HEAD_BYTES_MAX:
-            raise BadHead("the head is too long", 431)
+            raise BadHeadError("the head is too long", 431)
         head = read_request(bytes(buffer[: end + 4]))
         del buffer[: end + 4]
         self._head = head

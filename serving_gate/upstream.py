@@ -15,7 +15,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-from serving_gate.heads import HEAD_BYTES_MAX, BadHead, Chunks, ResponseHead, read_response
+from serving_gate.heads import HEAD_BYTES_MAX, BadHeadError, Chunks, ResponseHead, read_response
 from serving_gate.settings import Settings
 
 
@@ -64,6 +64,7 @@ class Connection(asyncio.Protocol):
         self.idle_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
         self._transport = cast(asyncio.Transport, transport)
 
     @property
@@ -95,16 +96,18 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        """Take bytes as they come."""
         if self.call is None:
             self.abort()  # an answer that nobody asked for
             return
         self._buffer += data
         try:
             self._advance()
-        except BadHead as error:
+        except BadHeadError as error:
             self._fail("upstream-failed", str(error))
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """End; whatever was under way fails or is cancelled."""
         self._transport = None
         self._pool.lost(self)
         if self.call is None:
@@ -134,14 +137,14 @@ class Connection(asyncio.Protocol):
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
             if len(self._buffer) > HEAD_BYTES_MAX:
-                raise BadHead("the upstream's head is too long", 502)
+                raise BadHeadError("the upstream's head is too long", 502)
             return False
         head = read_response(bytes(self._buffer[: end + 4]), self.call.method)
         del self._buffer[: end + 4]
         if head.status < 200:
             return self._read_head()
         if head.length is not None and head.length > self._pool.settings.response_body_bytes_max:
-            raise BadHead("the upstream's answer is too large", 502)
+            raise BadHeadError("the upstream's answer is too large", 502)
         self._head = head
         if head.length is None:
             self._chunks = Chunks() if head.chunked else None
