@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from govern.adapters.blobs_files import BlobFiles
 from govern.adapters.files import write_durably
+from govern.adapters.jobs_celery import make_nudge
 from govern.adapters.keys_files import (
     KeyFiles,
     Organisation,
@@ -77,7 +77,7 @@ def initialise(settings: Settings, organisation: Organisation) -> None:
     write_durably(home / "trust.json", trust)
 
 
-def open_application(settings: Settings, nudge: Callable[[], None] = lambda: None) -> Application:
+def open_application(settings: Settings) -> Application:
     """Open an initialised home.
 
     Raises:
@@ -102,7 +102,7 @@ def open_application(settings: Settings, nudge: Callable[[], None] = lambda: Non
         packs=lambda: load_packs(settings.policies),
         snapshot_key=keys.ed25519_key("snapshot"),
         identities=names["identities"],
-        nudge=nudge,
+        nudge=make_nudge(home, settings.broker_url),
         snapshot_seconds=settings.snapshot_seconds,
     )
     return Application(settings, records, blobs, log, keys, trust, operations)

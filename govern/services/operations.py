@@ -81,7 +81,7 @@ class Operations:
         snapshot_seconds: int = serving.SNAPSHOT_SECONDS,
     ) -> None:
         self.recorder = recorder
-        self.store = store
+        self.store = self.records = store
         self.blobs = blobs
         self.packs = packs
         self.identities = identities

@@ -1,0 +1,275 @@
+"""From verified evidence to the facts of an audit report (docs/specs/report_facts.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from govern.domain import predicates
+from govern.domain.assembling import (
+    StatementIndex,
+    as_of_date,
+    evidence_document,
+    load_admission,
+    load_decision,
+)
+from govern.domain.evidence import EvidenceSet, decision_digest, decision_value, trained_by
+from govern.errors import NotFoundError
+from govern.policy.document import Pack
+from govern.services.approving import newest_decision
+from govern.services.recording import Recorder
+from govern.services.serving import current_admissions, evidence_statements
+from govern.services.tracing import statements_about
+from govern.transparency.encoding import format_time
+from govern.transparency.verify import VerifiedStatement
+
+KINDS = {
+    predicates.DATASET: "data",
+    predicates.CANDIDATE: "model",
+    predicates.TEST_RESULT: "check",
+    predicates.SVR: "decision",
+    predicates.APPROVAL: "approval",
+    predicates.ADMISSION: "admission",
+}
+
+
+def report_facts(
+    recorder: Recorder,
+    candidate: str,
+    packs: Sequence[Pack],
+    *,
+    issuer: str,
+    serving: Mapping[str, Any] | None = None,
+    refused_votes: Sequence[Mapping[str, str]] = (),
+) -> dict[str, Any]:
+    """Return everything a report about one candidate says, each with its statement.
+
+    Args:
+        packs: the packs in use, for their dates and jurisdictions.
+        issuer: who publishes the report.
+        serving: statistics of the gate's log, or None where it does not serve.
+        refused_votes: votes that were not accepted.
+
+    Raises:
+        NotFoundError: there is no decision about the candidate.
+    """
+    index = statements_about(recorder, candidate)
+    evidence = _load(recorder, index, candidate)
+    assert evidence.candidate is not None and evidence.decision is not None
+    now = recorder.clock()
+    document = evidence_document(evidence, as_of_date(now))
+    statements = evidence_statements(evidence, index)
+    return {
+        "report": {"id": f"R-{candidate[7:15]}", "language": "en", "issuer": issuer},
+        "candidate": {**document["candidate"], "statement": evidence.candidate.digest},
+        "decision": {
+            "statement": evidence.decision.digest,
+            "digest": decision_digest(evidence.decision),
+            "value": decision_value(evidence.decision),
+        },
+        "packs": [_pack(pack, decision_value(evidence.decision)) for pack in packs],
+        "regimes": _regimes(evidence, packs),
+        "checks": {
+            name: {"statement": item.digest, "result": item.statement.predicate["govern"]}
+            for name, item in evidence.checks.items()
+        },
+        "lineage": _lineage(evidence),
+        "approvals": [_approval(item) for item in evidence.approvals],
+        "approval_request": {"refused": [dict(item) for item in refused_votes]},
+        "admission": _admission(evidence.admission),
+        "serving": dict(serving) if serving else None,
+        "compared": [_compared(recorder, item) for item in _others(recorder)],
+        "human": _human(evidence.candidate),
+        "evidence": [
+            {
+                "id": f"E{place}",
+                "title": _title(item),
+                "digest": item.digest,
+                "created": format_time(item.proven_at),
+            }
+            for place, item in enumerate(statements, 1)
+        ],
+        "verify": {"report_file": "report.pdf", "trust": "trust.json"},
+    }
+
+
+def _load(recorder: Recorder, index: StatementIndex, candidate: str) -> EvidenceSet:
+    for admission in current_admissions(recorder).values():
+        if admission.statement.has_subject(candidate):
+            return load_admission(index, admission.digest, recorder.trust)
+    decision = newest_decision(index, candidate)
+    evidence = load_decision(index, decision, recorder.trust)
+    for vote in index.of_kind(predicates.APPROVAL, candidate):
+        if vote.statement.predicate.get("decision") == decision.digest:
+            evidence.add_approval(vote)
+    return evidence
+
+
+def _pack(pack: Pack, decision: Mapping[str, Any]) -> dict[str, Any]:
+    used = {row["id"]: row["digest"] for row in decision["packs"]}
+    return {
+        "id": pack.id,
+        "version": pack.version,
+        "digest": used.get(pack.id, pack.digest),
+        "title": pack.title,
+        "jurisdiction": pack.jurisdiction,
+        "status": pack.status if pack.id in used else "not applicable",
+        "effective_from": pack.effective_from.isoformat(),
+    }
+
+
+def _regimes(evidence: EvidenceSet, packs: Sequence[Pack]) -> list[dict[str, Any]]:
+    """One row per rule: the requirement, and what the decision found."""
+    assert evidence.decision is not None
+    titles = {pack.id: pack.title for pack in packs}
+    words = {"pass": "met", "not-applicable": "not applicable", "waived": "waived"}
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for rule in decision_value(evidence.decision)["rules"]:
+        status = words.get(rule["status"], "not met")
+        if status == "not met" and rule["severity"] == "advise":
+            status = "advice"
+        key = (rule["pack"], rule["title"])
+        row = rows.setdefault(
+            key,
+            {
+                "regime": titles.get(rule["pack"], rule["pack"]),
+                "requirement": f"{rule['title']} ({rule['citation']})",
+                "status": status,
+                "statement": evidence.decision.digest,
+            },
+        )
+        if row["status"] == "met":
+            row["status"] = status
+    return list(rows.values())
+
+
+def _lineage(evidence: EvidenceSet) -> dict[str, Any]:
+    nodes: list[dict[str, Any]] = []
+    edges: list[list[str]] = []
+    assert evidence.candidate is not None
+    model = evidence.candidate.digest
+    previous: dict[str, list[str]] = {"data": [], "features": [], "training": []}
+    for item in evidence.lineage:
+        kind = KINDS.get(item.kind) or ("training" if trained_by(item) else "features")
+        nodes.append(_node(item, kind))
+        previous[kind].append(item.digest)
+    edges += [[one, two] for one in previous["data"] for two in previous["features"]]
+    edges += [[one, two] for one in previous["features"] for two in previous["training"]]
+    edges += [[one, model] for one in previous["training"]]
+    nodes.append(_node(evidence.candidate, "model"))
+    assert evidence.decision is not None
+    for name, check in sorted(evidence.checks.items()):
+        nodes.append({**_node(check, "check"), "label": name})
+        edges += [[model, check.digest], [check.digest, evidence.decision.digest]]
+    nodes.append(_node(evidence.decision, "decision"))
+    for vote in evidence.approvals:
+        nodes.append({**_node(vote, "approval"), "label": vote.statement.predicate["vote"]})
+        edges.append([evidence.decision.digest, vote.digest])
+        if evidence.admission:
+            edges.append([vote.digest, evidence.admission.digest])
+    if evidence.admission:
+        nodes.append(_node(evidence.admission, "admission"))
+    return {
+        "complete": not evidence.gaps,
+        "gaps": list(evidence.gaps),
+        "nodes": nodes,
+        "edges": edges,
+    }
+
+
+def _node(item: VerifiedStatement, kind: str) -> dict[str, Any]:
+    return {
+        "id": item.digest,
+        "kind": kind,
+        "label": item.statement.subjects[0][0] or kind,
+        "digest": item.digest,
+        "by": item.signer,
+        "at": format_time(item.proven_at),
+    }
+
+
+def _approval(item: VerifiedStatement) -> dict[str, Any]:
+    predicate = item.statement.predicate
+    copied = ("approver", "vote", "comment", "approved_at", "evidence_read")
+    return {
+        "statement": item.digest,
+        **{key: predicate[key] for key in copied},
+        "roles": [predicate["role"]],
+    }
+
+
+def _admission(item: VerifiedStatement | None) -> dict[str, Any] | None:
+    if item is None:
+        return None
+    copied = ("deployment", "environment", "admitted_by", "admitted_at", "expires_at")
+    predicate = item.statement.predicate
+    return {"statement": item.digest, **{key: predicate[key] for key in copied}}
+
+
+def _others(recorder: Recorder) -> list[VerifiedStatement]:
+    return recorder.all(predicates.CANDIDATE)
+
+
+def _compared(recorder: Recorder, candidate: VerifiedStatement) -> dict[str, Any]:
+    """Sum up one candidate of the same house for the comparison."""
+    digest = candidate.statement.subject
+    index = statements_about(recorder, digest)
+    row: dict[str, Any] = {
+        "statement": candidate.digest,
+        "name": candidate.statement.predicate.get("title", candidate.statement.subjects[0][0]),
+        "digest": digest,
+        "outcome": None,
+        "deciding_rule": None,
+        "figures": {},
+    }
+    try:
+        value = decision_value(newest_decision(index, digest))
+    except NotFoundError:
+        return row
+    row["outcome"] = value["outcome"]
+    row["deciding_rule"] = deciding_rule(value)
+    row["figures"] = _figures(index, digest)
+    return row
+
+
+def deciding_rule(decision: Mapping[str, Any]) -> str | None:
+    """Return the title of the rule that decided, the gravest first; None for an allow."""
+    wanted = {"deny": ("deny",), "review": ("review", "deny")}.get(str(decision["outcome"]), ())
+    for severity in wanted:
+        for rule in decision["rules"]:
+            against = rule["status"] in ("fail", "error", "uncertain")
+            if rule["severity"] == severity and against:
+                return str(rule["title"])
+    return None
+
+
+def _figures(index: StatementIndex, digest: str) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    for check in index.of_kind(predicates.TEST_RESULT, digest):
+        result = check.statement.predicate["govern"]
+        metrics = result["metrics"]
+        if result["check"] == "fairness" and metrics:
+            figures["ratio"] = metrics["features"]["race"]["ratio"]["value"]
+        if result["check"] == "performance" and metrics:
+            figures["accuracy"] = metrics["accuracy"]["value"]
+            figures["selection_rate"] = metrics["selection_rate"]["value"]
+    return figures
+
+
+def _human(candidate: VerifiedStatement) -> dict[str, Any]:
+    """What people stated on the candidate's card; the rest prints as NOT PROVIDED."""
+    predicate = candidate.statement.predicate
+    stated = dict(predicate.get("statements", {}))
+    stated.setdefault("intended_use", predicate.get("intended_use"))
+    return {
+        key: {"text": text, "by": candidate.signer, "on": str(predicate["registered_at"])[:10]}
+        for key, text in stated.items()
+        if text
+    }
+
+
+def _title(item: VerifiedStatement) -> str:
+    name = predicates.name_of(item.kind)
+    if item.kind == predicates.TEST_RESULT:
+        return f"check: {item.statement.predicate['govern']['check']}"
+    return f"{name}: {item.statement.subjects[0][0]}"
