@@ -44,6 +44,7 @@ class Story:
     votes: list[dict[str, str]] = field(default_factory=list)
     refused_vote: str = ""
     admission: str = ""
+    admitted: str = ""
     calls: dict[str, Any] = field(default_factory=dict)
 
 
@@ -177,6 +178,8 @@ def allowed(story: Story) -> str:
     Raises:
         GovernError: none was.
     """
+    if story.admitted:
+        return story.admitted
     for name, decision in story.decisions.items():
         if decision.outcome == "allow":
             return name
@@ -195,12 +198,31 @@ def admit(story: Story) -> None:
     )
 
 
+def reopened(opened: Application) -> Story:
+    """Return the story of a home in which it has been told already.
+
+    Raises:
+        GovernError: nothing is admitted there.
+    """
+    told = Story(opened, demo_data.load_loans())
+    for candidate in opened.operations.recorder.all(predicates.CANDIDATE):
+        name = str(candidate.statement.predicate["name"])
+        told.digests[name] = candidate.statement.subject
+    admitted = opened.records.current_admissions()
+    if not admitted:
+        raise GovernError("nothing is admitted in this home; run `govern demo` again")
+    told.admitted = next(
+        name for name, digest in told.digests.items() if digest == admitted[0].candidate
+    )
+    return told
+
+
 def start_serving(
     story: Story, processes: Processes, *, web_port: int = 0, gate_port: int = 0
 ) -> dict[str, str]:
     """Start control plane, model host and gate; return their addresses."""
-    home, chosen = story.opened.home, allowed(story)
-    digest, files = story.digests[chosen], story.opened.operations.check_files
+    home, files = story.opened.home, story.opened.operations.check_files
+    digest = story.digests[allowed(story)]
     folder = home / "models" / hex_of(digest)[:16]
     for name, stored in files(digest).items():
         write_durably(folder / name, story.opened.blobs.get(stored))

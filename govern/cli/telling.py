@@ -26,7 +26,6 @@ from govern.services.reporting import deciding_rule, report_facts
 from govern.settings import Settings, shipped_policies
 from govern.transparency.digest import digest_of
 from govern.transparency.encoding import b64, format_time
-from govern.transparency.timestamp import make_timestamp  # noqa: F401 — the report's time source
 
 STYLE = {"allow": "green", "deny": "red", "review": "yellow"}
 
@@ -43,6 +42,12 @@ def demo_settings(home: Path) -> Settings:
     )
 
 
+def make_console(quiet: bool) -> Console:
+    """Return a console as wide as the terminal, and wide enough where there is none."""
+    console = Console(quiet=quiet, highlight=False)
+    return console if console.is_terminal else Console(quiet=quiet, highlight=False, width=120)
+
+
 def tell(home: Path, name: str, *, quiet: bool) -> dict[str, Any]:
     """Run every act in ``home`` and return the summary.
 
@@ -51,12 +56,14 @@ def tell(home: Path, name: str, *, quiet: bool) -> dict[str, Any]:
         name: what the folder will be called in the end.
         quiet: print nothing.
     """
-    console, clock = Console(quiet=quiet, highlight=False), Clock()
+    console, clock = make_console(quiet), Clock()
     console.print("\n[bold]govern demo[/bold]  No model serves without evidence, ", end="")
     console.print("and no answer leaves without a record.\n")
     settings = demo_settings(home)
     initialise(settings, people.organisation())
     opened = open_application(settings)
+    for email, (person, roles) in people.NAMES.items():
+        opened.records.put_person(email, name=person, roles=roles, password=people.PASSWORD)
     with Processes(home) as processes:
         start_worker(processes)
         told = story.Story(opened, load_loans())

@@ -260,7 +260,7 @@ def _verify_gates(
             _verify_record(files, folder, number, entries, admitted)
         proved.say(
             f"The gate log {gate['origin']} is whole: {checkpoint.size} answers and refusals "
-            f"without a gap, {len(anchors)} anchored states, {len(gate['records'])} records "
+            f"without a gap; no state of it that was anchored was rewritten; {len(gate['records'])} records "
             "shown here fit their leaves and their admissions.",
             gate_entries=checkpoint.size,
             records=len(gate["records"]),
