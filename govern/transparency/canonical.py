@@ -119,7 +119,11 @@ def parse_json(data: bytes, *, bytes_max: int = BYTES_MAX, depth_max: int = DEPT
     _check_depth(text, depth_max)
     try:
         return json.loads(
-            text, object_pairs_hook=_no_duplicates, parse_constant=_refuse, parse_float=_float
+            text,
+            object_pairs_hook=_no_duplicates,
+            parse_constant=_refuse,
+            parse_float=_float,
+            parse_int=_integer,
         )
     except (ValueError, RecursionError) as error:
         raise MalformedError(f"not JSON: {str(error)[:120]}") from None
@@ -159,6 +163,14 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(name: str) -> Any:
     raise MalformedError(f"{name} is not JSON")
+
+
+def _integer(text: str) -> int | float:
+    """Read an integer; beyond 2^53-1 it is a double, as in ECMAScript."""
+    if len(text) <= 15:
+        return int(text)
+    value = _float(text)
+    return int(text) if abs(value) <= _SAFE_INTEGER else value
 
 
 def _float(text: str) -> float:

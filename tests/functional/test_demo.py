@@ -1,0 +1,177 @@
+"""The demo, run once for real, and everything the issue says about what it leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from govern.domain.dossier import pack, unpack
+from govern.errors import VerificationError
+from govern.transparency.trust import TrustRoot
+from govern.verifier.dossier import verify_dossier
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.functional
+
+
+def govern(*arguments: str, cwd: Path, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("GOVERN_HOME", None)
+    return subprocess.run(
+        [*prefix, sys.executable, "-m", "govern.cli.main", *arguments],
+        cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("a path with spaces")
+    done = govern("demo", cwd=folder)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return folder / "demo"
+
+
+@pytest.fixture(scope="module")
+def summary(demo: Path) -> dict:
+    return json.loads((demo / "summary.json").read_text())
+
+
+def test_decisions_are_deny_deny_review_allow(summary: dict) -> None:
+    assert [row["decision"] for row in summary["candidates"]] == ["deny", "deny", "review", "allow"]
+
+
+def test_published_ratios_come_from_the_run(summary: dict) -> None:
+    by_name = {row["name"]: row["metrics"]["demographic_parity_ratio"] for row in summary["candidates"]}
+    assert by_name["loan-logistic"]["value"] == pytest.approx(0.729, abs=0.0005)
+    assert by_name["loan-logistic"]["low"] == pytest.approx(0.61, abs=0.02)
+    assert by_name["loan-logistic"]["high"] == pytest.approx(0.83, abs=0.02)
+    assert by_name["loan-reduction"]["value"] == pytest.approx(0.918, abs=0.0005)
+
+
+def test_reasons_name_the_internal_pack_and_the_protected_input(summary: dict) -> None:
+    reasons = {row["name"]: {r["pack"] + "/" + r["rule"] for r in row["reasons"]} for row in summary["candidates"]}
+    assert "internal-fair-lending/race-ratio" in reasons["loan-logistic"]
+    assert "internal-baseline/no-protected-input" in reasons["loan-thresholds"]
+    assert reasons["loan-reduction-random"] == {
+        "internal-baseline/repeatable", "internal-fair-lending/race-significance",
+    }
+    assert reasons["loan-reduction"] == set()
+
+
+def test_two_approve_one_dissents_and_the_author_is_refused(summary: dict) -> None:
+    assert len(summary["approvals"]) == 2
+    assert len(summary["dissent"]) == 1
+    assert "separation of duties" in summary["refused_vote"]
+
+
+def test_every_application_was_served_and_the_refusal_is_on_record(summary: dict) -> None:
+    calls = summary["inferences"]
+    assert calls["applications"] == 796
+    assert calls["by_kind"] == {"inference": calls["requests"], "refusal": 1}
+    assert calls["refusals"] == {"not-admitted": 1}
+    assert calls["refusal"]["receipt"].startswith("v1; origin=")
+    assert summary["gate_log"]["size"] == calls["requests"] + 1
+
+
+def test_tampering_is_caught_and_named(summary: dict) -> None:
+    assert [row["exit_code"] for row in summary["tampering"]] == [17, 16, 16]
+
+
+def test_dossier_verifies_without_network_from_another_folder(demo: Path, tmp_path: Path) -> None:
+    for name in ("dossier.zip", "trust.json"):
+        shutil.copy(demo / name, tmp_path / name)
+    unshare = ("unshare", "-rn") if shutil.which("unshare") else ()
+    if unshare and subprocess.run([*unshare, "true"], check=False, capture_output=True).returncode:
+        unshare = ()
+    done = govern("verify", "dossier.zip", "--trust", "trust.json", cwd=tmp_path, prefix=unshare)
+    assert done.returncode == 0, done.stderr
+
+
+def test_one_flipped_byte_of_any_file_is_refused(demo: Path) -> None:
+    trust = TrustRoot.from_json((demo / "trust.json").read_bytes())
+    files = unpack((demo / "dossier.zip").read_bytes())
+    verify_dossier(files, trust)
+    generator = random.Random(7)
+    for name, data in files.items():
+        at = generator.randrange(len(data))
+        flipped = data[:at] + bytes([data[at] ^ (1 << generator.randrange(8))]) + data[at + 1 :]
+        with pytest.raises(VerificationError):
+            verify_dossier({**files, name: flipped}, trust)
+            pytest.fail(f"a flipped byte {at} of {name} went unnoticed")
+
+
+def test_one_flipped_byte_of_the_zip_is_refused(demo: Path) -> None:
+    data = (demo / "dossier.zip").read_bytes()
+    trust = TrustRoot.from_json((demo / "trust.json").read_bytes())
+    generator = random.Random(11)
+    directory = data.rindex(b"PK\x01\x02")
+    places = [generator.randrange(len(data)) for _ in range(12)] + [directory + 12, len(data) - 1, 10]
+    for at in places:
+        with pytest.raises(VerificationError):
+            verify_dossier(unpack(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]), trust)
+
+
+def test_an_added_file_is_refused(demo: Path) -> None:
+    trust = TrustRoot.from_json((demo / "trust.json").read_bytes())
+    files = unpack((demo / "dossier.zip").read_bytes())
+    with pytest.raises(VerificationError, match="not covered by the seal"):
+        verify_dossier({**files, "note.txt": b"hello"}, trust)
+    assert unpack(pack(files)) == files
+
+
+def test_a_second_run_beside_the_first_is_refused(demo: Path) -> None:
+    import fcntl
+
+    with open(demo.with_name(f".{demo.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = govern("demo", cwd=demo.parent)
+    assert done.returncode == 1
+    assert "another `govern demo`" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_is_not_a_demo_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "mine.txt").write_text("keep")
+    done = govern("demo", cwd=tmp_path)
+    assert done.returncode == 1 and "not a demo" in done.stderr
+    assert (tmp_path / "demo" / "mine.txt").read_text() == "keep"
+
+
+def test_statement_bundles_verify_one_by_one(demo: Path, tmp_path: Path) -> None:
+    files = unpack((demo / "dossier.zip").read_bytes())
+    name = next(name for name in files if "-admission-" in name)
+    (tmp_path / "one.json").write_bytes(files[name])
+    done = govern("verify", "one.json", "--trust", str(demo / "trust.json"), "--json", cwd=tmp_path)
+    assert done.returncode == 0 and json.loads(done.stdout)["verified"] is True
+
+
+def test_stock_openssl_accepts_the_timestamp(demo: Path, tmp_path: Path) -> None:
+    from govern.transparency.bundle import parse_bundle
+
+    files = unpack((demo / "dossier.zip").read_bytes())
+    bundle = parse_bundle(next(data for name, data in files.items() if "-decision-" in name))
+    (tmp_path / "signature").write_bytes(bundle.signature)
+    (tmp_path / "response").write_bytes(bundle.timestamp)
+    done = subprocess.run(
+        ["openssl", "ts", "-verify", "-data", "signature", "-in", "response",
+         "-CAfile", str(demo / "keys" / "ca.pem")],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_report_is_a_signed_pdf_with_its_evidence(demo: Path) -> None:
+    import pikepdf
+
+    with pikepdf.open(demo / "report.pdf") as pdf:
+        assert {"evidence.json", "trust.json"} <= set(pdf.attachments)
+        (field,) = pdf.Root.AcroForm.Fields
+        assert str(field.V.SubFilter) == "/ETSI.CAdES.detached"
