@@ -1,0 +1,99 @@
+"""``govern candidate``: register, list and show candidates."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from govern.cli.output import (
+    ByOption,
+    JsonOption,
+    find_candidate,
+    new_app,
+    opened,
+    show_done,
+    show_rows,
+    show_value,
+)
+from govern.errors import InvalidRequestError
+
+app = new_app("Register, list and show candidates.")
+FILE_BYTES_MAX = 2 << 30
+FILES_MAX = 1_000
+
+
+@app.command()
+def register(
+    folder: Annotated[Path, typer.Argument(help="Model folder: model.json and the model's files.")],
+    card: Annotated[Path, typer.Option("--card", help="JSON: owner, intended use, risk tier, …")],
+    by: ByOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Sign a model folder and register it as a candidate."""
+    files = read_folder(folder)
+    described = {**_object(folder / "model.json"), **_object(card)}
+    with opened() as application:
+        digest = application.operations.register_candidate(described, files, by)
+    show_done(f"registered {digest}", {"candidate": digest}, as_json=as_json)
+
+
+@app.command("list")
+def list_(
+    query: Annotated[str, typer.Argument(help="Part of a name, owner, author or digest.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """List the inventory, newest first."""
+    with opened() as application:
+        rows = application.records.list_candidates(query, size=200).rows
+    columns = {
+        "candidate": "digest",
+        "name": "name",
+        "version": "version",
+        "tier": "tier",
+        "owner": "owner",
+        "decision": "outcome",
+        "status": "status",
+    }
+    show_rows(rows, columns, as_json=as_json, empty="no candidates yet")
+
+
+@app.command()
+def show(
+    candidate: Annotated[str, typer.Argument(help="Name or digest.")], as_json: JsonOption = False
+) -> None:
+    """Show one candidate."""
+    with opened() as application:
+        row = application.records.candidate(find_candidate(application, candidate))
+    show_value(row, as_json=as_json)
+
+
+def read_folder(folder: Path) -> dict[str, bytes]:
+    """Return the bytes of each file of a model folder, by relative name.
+
+    Raises:
+        InvalidRequestError: no folder, a link in it, too many files, or one too large.
+    """
+    if not folder.is_dir():
+        raise InvalidRequestError(f"{folder} is not a folder")
+    paths = sorted(path for path in folder.rglob("*") if not path.is_dir())
+    if not 0 < len(paths) <= FILES_MAX:
+        raise InvalidRequestError(f"a model folder holds 1 to {FILES_MAX} files, got {len(paths)}")
+    for path in paths:
+        if path.is_symlink() or path.stat().st_size > FILE_BYTES_MAX:
+            raise InvalidRequestError(f"{path} is a link, or larger than {FILE_BYTES_MAX} bytes")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise InvalidRequestError(f"{path} is missing") from None
+    except ValueError as error:
+        raise InvalidRequestError(f"{path} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise InvalidRequestError(f"{path} must hold a JSON object")
+    return value
