@@ -15,6 +15,7 @@ setup: ## Set up what the demo needs
 
 setup-test: ## Set up what the tests need as well
 	@scripts/setup.sh test
+	@tests/conformance/setup.sh
 
 demo: setup ## Run the whole story on real mortgage decisions; writes demo/
 	@.venv/bin/govern demo

@@ -38,6 +38,7 @@ missing_for_tests() {
   has_command pdftotext || echo poppler-utils
   has_command chromium || has_command chromium-browser || has_command google-chrome || echo chromium
   has_command java || echo default-jre-headless
+  has_command npm || echo npm
   [ -e /usr/share/java/jaxb-api.jar ] || echo libjaxb-java
   has_command redis-server || echo redis-server
   has_postgres || echo postgresql

@@ -6,16 +6,15 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 venv="$root/.venv-verifiers"
-python=${PYTHON:-python3}
+python="$root/.venv/bin/python"
 
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 set -- model-signing==1.1.1 pyopenssl==26.4.0 sigstore==4.5.1 securesystemslib==1.6.0 \
     in-toto==3.1.0 rfc3161-client==1.0.9
 if ! "$venv/bin/python" "$here/stock_versions.py" "$@" 2>/dev/null; then
-    if [ -x "$root/.venv/bin/uv" ]; then
-        "$root/.venv/bin/uv" pip install --quiet --python "$venv/bin/python" "$@"
-    else
-        "$venv/bin/python" -m pip install --quiet "$@"
+    [ -z "${PIP_CERT:-}" ] || export SSL_CERT_FILE="${SSL_CERT_FILE:-$PIP_CERT}"
+    if ! "$root/.venv/bin/uv" pip install --quiet --python "$venv/bin/python" "$@" 2>/dev/null; then
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@" 2>/dev/null
     fi
 fi
 if [ ! -d "$here/node_modules/@sigstore/verify" ]; then
