@@ -7,8 +7,6 @@ is only foretold.
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -16,8 +14,14 @@ from typing import Any, Protocol
 from govern.domain import predicates
 from govern.errors import NotFoundError
 from govern.services import ports
+from govern.services.viewing_lineage import (
+    View,
+    dependencies,
+    lineage_view,
+    predicate_of,
+    read_statement,
+)
 
-View = dict[str, Any]
 STATEMENTS_MAX = 2_000
 _ORDER = {"error": 0, "fail": 1, "uncertain": 2, "waived": 3, "pass": 5, "not-applicable": 6}
 
@@ -83,19 +87,6 @@ class ReadRecords(Protocol):
         """Return how many statements there are."""
 
 
-def read_statement(row: ports.StoredStatement) -> View:
-    """Return the in-toto statement inside a stored bundle."""
-    envelope = json.loads(row.bundle)["dsseEnvelope"]
-    value: View = json.loads(base64.b64decode(envelope["payload"]))
-    return value
-
-
-def predicate_of(row: ports.StoredStatement) -> View:
-    """Return a stored statement's predicate."""
-    value: View = read_statement(row)["predicate"]
-    return value
-
-
 def gather(records: ReadRecords, candidate: str) -> list[ports.StoredStatement]:
     """Return every statement about a candidate and the lineage behind it, in log order."""
     found: dict[str, ports.StoredStatement] = {}
@@ -110,16 +101,6 @@ def gather(records: ReadRecords, candidate: str) -> list[ports.StoredStatement]:
             if row.predicate_type == predicates.PROVENANCE:
                 wanted += [item["digest"] for item in dependencies(predicate_of(row))]
     return sorted(found.values(), key=lambda row: row.log_index)
-
-
-def dependencies(provenance: Mapping[str, Any]) -> list[View]:
-    """Return name and digest of what a build read."""
-    items = provenance.get("buildDefinition", {}).get("resolvedDependencies", [])
-    return [
-        {"name": item.get("name", ""), "digest": f"sha256:{item['digest']['sha256']}"}
-        for item in items
-        if isinstance(item.get("digest", {}).get("sha256"), str)
-    ]
 
 
 def candidate_view(records: ReadRecords, digest: str, now: datetime) -> View:
@@ -290,91 +271,6 @@ def barred(rows: Iterable[ports.StoredStatement], candidate: str) -> dict[str, s
         elif row.predicate_type == predicates.SVR and predicate.get("requested_by"):
             reasons.setdefault(predicate["requested_by"], "requested the decision")
     return reasons
-
-
-_WORDS = {
-    "signature": ("model", "Signed files"),
-    "dataset": ("data", "Data set"),
-    "check": ("check", "Check"),
-    "decision": ("decision", "Decision"),
-    "approval": ("approval", "Vote"),
-    "admission": ("admission", "Admission"),
-    "candidate": ("model", "Candidate"),
-}
-
-
-def lineage_view(rows: Sequence[ports.StoredStatement], candidate: str) -> View:
-    """Return the graph from data to serving: nodes, edges, and the same as table rows."""
-    nodes: list[View] = []
-    made: dict[str, list[str]] = {}
-    for row in rows:
-        if row.kind == "signature":
-            continue
-        statement = read_statement(row)
-        kind, label = _lineage_word(row, statement)
-        if kind is None:
-            continue
-        subjects = [f"sha256:{item['digest']['sha256']}" for item in statement["subject"]]
-        nodes.append(
-            {
-                "id": row.digest,
-                "kind": kind,
-                "label": label,
-                "digest": row.digest,
-                "by": row.signer,
-                "at": row.created_at,
-                "subject": subjects[0],
-                "reads": _reads(row, statement, candidate),
-            }
-        )
-        for subject in subjects:
-            made.setdefault(subject, []).append(row.digest)
-    known = {node["id"] for node in nodes}
-    edges = [
-        (source, node["id"])
-        for node in nodes
-        for read in node["reads"]
-        for source in ([read] if read in known else made.get(read, []))
-        if source != node["id"] and _before(nodes, source, node["id"])
-    ]
-    return {"nodes": nodes, "edges": sorted(set(edges))}
-
-
-_RANK = ("data", "features", "training", "model", "check", "decision", "approval", "admission")
-
-
-def _before(nodes: Sequence[View], source: str, target: str) -> bool:
-    kinds = {node["id"]: node["kind"] for node in nodes}
-    first, second = _RANK.index(kinds[source]), _RANK.index(kinds[target])
-    return first < second and (second - first == 1 or kinds[target] in ("training", "decision"))
-
-
-def _lineage_word(row: ports.StoredStatement, statement: View) -> tuple[str | None, str]:
-    predicate, name = statement["predicate"], statement["subject"][0].get("name", "")
-    if row.predicate_type == predicates.PROVENANCE:
-        training = predicate.get("buildDefinition", {}).get("buildType")
-        return ("training" if training == predicates.BUILD_TRAINING else "features"), name
-    kind, _ = _WORDS.get(row.kind, (None, ""))
-    labels = {
-        "check": predicate.get("govern", {}).get("check"),
-        "decision": predicate.get("govern", {}).get("outcome"),
-        "approval": f"{predicate.get('vote')} {row.signer.split('@')[0]}",
-        "admission": predicate.get("deployment"),
-    }
-    return kind, str(labels.get(row.kind) or name)
-
-
-def _reads(row: ports.StoredStatement, statement: View, candidate: str) -> list[str]:
-    predicate = statement["predicate"]
-    if row.predicate_type == predicates.PROVENANCE:
-        return [item["digest"] for item in dependencies(predicate)]
-    if row.kind == "decision":
-        return [item["digest"] for item in predicate.get("govern", {}).get("evidence", [])]
-    if row.kind == "approval":
-        return [str(predicate.get("decision"))]
-    if row.kind == "admission":
-        return [str(item) for item in predicate.get("approvals", [])]
-    return [candidate] if row.kind in ("candidate", "check") else []
 
 
 def statement_line(row: ports.StoredStatement) -> View:

@@ -19,7 +19,7 @@ from typing import cast
 from flask import Blueprint, Flask, Response, current_app, g, redirect, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from govern.errors import InvalidRequestError, RefusedError
+from govern.errors import InvalidRequestError, NotFoundError, RefusedError
 from govern.services.ports import Person
 from govern.web.config import (
     FORM_BYTES_MAX,
@@ -46,6 +46,11 @@ def settings() -> WebSettings:
     return cast(WebSettings, current_app.extensions["govern"][1])
 
 
+def throttle() -> Throttle:
+    """Return the sign-in throttle of this application."""
+    return cast(Throttle, current_app.extensions["govern.throttle"])
+
+
 def person() -> Person:
     """Return who is asking; only behind a door."""
     return cast(Person, g.person)
@@ -66,6 +71,21 @@ def _roles(who: Person) -> str:
     return ", ".join(who.roles) or "without a role"
 
 
+def withdraw_own(request_id: str) -> None:
+    """Withdraw an approval request that the person made.
+
+    Raises:
+        RefusedError: someone else made it.
+        NotFoundError: there is none.
+    """
+    found = services().records.request(request_id)
+    if found is None:
+        raise NotFoundError("no approval request has this id")
+    if found.requested_by != person().email:
+        raise RefusedError(f"only {found.requested_by}, who asked, can withdraw this request")
+    services().withdraw_request(request_id, person().email)
+
+
 class Doors:
     """Registers blueprints behind open, session and token doors."""
 
@@ -74,6 +94,7 @@ class Doors:
         self.kinds: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
         app.extensions["govern.doors"] = self
+        app.extensions["govern.throttle"] = Throttle()
 
     def open(self, blueprint: Blueprint, reason: str) -> None:
         """Register without a check; the reason is kept beside it."""

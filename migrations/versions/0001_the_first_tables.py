@@ -1,4 +1,4 @@
-"""The first tables: statements, their indexes, jobs, reviews, people, tokens
+"""The first tables: statements, their indexes, jobs, reviews, people, tokens.
 
 Revision: 0001, after None.
 """

@@ -142,7 +142,8 @@ def test_a_revocation_is_final(records: Records) -> None:
     records.reindex(scribe.made)
     assert records.list_admissions()[0].status == "revoked"
     candidate = records.candidate(digest("alpha"))
-    assert candidate is not None and candidate.status == "allow"
+    assert candidate is not None
+    assert candidate.status == "allow"
 
 
 def test_a_newer_decision_voids_the_open_request(records: Records) -> None:
@@ -160,7 +161,8 @@ def test_a_newer_decision_voids_the_open_request(records: Records) -> None:
     story(scribe)
     records.put_statement(scribe.made[2])
     found = records.request(request)
-    assert found is not None and found.state == "void"
+    assert found is not None
+    assert found.state == "void"
 
 
 def test_inventory_search_sort_and_pages(records: Records) -> None:
@@ -183,19 +185,23 @@ def test_inventory_search_sort_and_pages(records: Records) -> None:
 def test_a_job_is_leased_once_and_taken_over_when_the_lease_runs_out(records: Records) -> None:
     job_id = records.add_job("check", {"name": "fairness"}, candidate=digest("a"), now=NOW)
     first = records.claim_job(["check"], "one", lease_seconds=30, now=NOW)
-    assert first is not None and (first.id, first.attempt) == (job_id, 1)
+    assert first is not None
+    assert (first.id, first.attempt) == (job_id, 1)
     assert first.payload == {"name": "fairness"}
     assert records.claim_job(["check"], "two", lease_seconds=30, now=NOW) is None
     assert records.claim_job(["other"], "two", lease_seconds=30, now=NOW) is None
     later = NOW + timedelta(seconds=31)
     second = records.claim_job(["check"], "two", lease_seconds=30, now=later)
-    assert second is not None and second.attempt == 2
+    assert second is not None
+    assert second.attempt == 2
     assert not records.complete_job(first, {"digest": "x"})
     assert not records.beat_job(first, lease_seconds=30)
     assert records.beat_job(second, lease_seconds=30, done=3, total=7, now=later)
     assert records.complete_job(second, {"digest": "y"}, now=later)
     done = records.job(job_id)
-    assert done is not None and done.state == "done" and done.result == {"digest": "y"}
+    assert done is not None
+    assert done.state == "done"
+    assert done.result == {"digest": "y"}
     assert (done.progress_done, done.progress_total) == (3, 7)
 
 
@@ -207,13 +213,16 @@ def test_a_job_whose_workers_all_die_is_failed_with_a_reason(records: Records) -
     assert records.claim_job(["check"], "w", lease_seconds=10, now=now) is None
     assert records.reap_jobs(now=now) == [job_id]
     job = records.job(job_id)
-    assert job is not None and job.state == "failed" and "3 attempts" in (job.error or "")
+    assert job is not None
+    assert job.state == "failed"
+    assert "3 attempts" in (job.error or "")
 
 
 def test_a_cancelled_job_cannot_be_completed(records: Records) -> None:
     records.add_job("check", {}, now=NOW)
     job = records.claim_job(["check"], "w", lease_seconds=10, now=NOW)
-    assert job is not None and records.cancel_job(job.id)
+    assert job is not None
+    assert records.cancel_job(job.id)
     assert not records.complete_job(job)
     assert not records.cancel_job(job.id)
 
@@ -291,7 +300,9 @@ def test_a_token_works_until_it_expires_or_is_revoked(records: Records) -> None:
     records.put_person("a@b.example", name="A", roles=["author"])
     token, secret = records.add_token("a@b.example", name="ci", scopes=["read"], days=1, now=NOW)
     found = records.token_owner(secret, now=NOW)
-    assert found is not None and found[0].email == "a@b.example" and found[1].scopes == ("read",)
+    assert found is not None
+    assert found[0].email == "a@b.example"
+    assert found[1].scopes == ("read",)
     assert records.token_owner(secret + "x", now=NOW) is None
     assert records.token_owner(secret, now=NOW + timedelta(days=2)) is None
     assert not records.revoke_token(token.id, email="c@b.example")

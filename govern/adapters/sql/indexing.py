@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from govern.adapters.sql.tables import (
     AdmissionTable,
@@ -73,7 +73,7 @@ def _decision(session: Session, item: VerifiedStatement, predicate: Mapping[str,
     older = select(ApprovalRequestTable).where(
         ApprovalRequestTable.candidate == row.digest,
         ApprovalRequestTable.decision != item.digest,
-        ApprovalRequestTable.state == "open",
+        col(ApprovalRequestTable.state).in_(["open", "approved"]),
     )
     for request in session.exec(older):
         request.state = "void"  # An approval is bound to what was reviewed.
@@ -115,7 +115,7 @@ def _admission(session: Session, item: VerifiedStatement, value: Mapping[str, An
 
 
 def _change(status: str) -> Callable[[Session, VerifiedStatement, Mapping[str, Any]], None]:
-    def apply(session: Session, item: VerifiedStatement, value: Mapping[str, Any]) -> None:
+    def apply(session: Session, _: VerifiedStatement, value: Mapping[str, Any]) -> None:
         row = session.get(AdmissionTable, str(value.get("admission")))
         if row is None or row.status == "revoked":  # A revocation is final.
             return

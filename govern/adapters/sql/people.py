@@ -22,7 +22,7 @@ from govern.services.ports import ROLES, ApiToken, Person
 PASSWORD_CHARS_MIN, PASSWORD_CHARS_MAX = 12, 200
 FAILED_ATTEMPTS_MAX = 10
 LOCK_SECONDS = 900
-TOKEN_PREFIX = "govern_"
+TOKEN_PREFIX = "govern_"  # noqa: S105 - it marks a token, it is none
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
 _hasher = PasswordHasher()
 _NOBODY = _hasher.hash(secrets.token_hex(16))  # Verified for unknown names: equal time for all.
@@ -206,9 +206,10 @@ def hash_password(password: str) -> str:
 
 def _verify(hashed: str | None, password: str) -> bool:
     try:
-        return _hasher.verify(hashed or _NOBODY, password) and hashed is not None
+        _hasher.verify(hashed or _NOBODY, password)
     except (VerifyMismatchError, VerificationError, InvalidHashError):
         return False
+    return hashed is not None
 
 
 def _address(email: str) -> str:

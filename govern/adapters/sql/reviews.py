@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from sqlalchemy import func, update
+from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from govern.adapters.sql.rows import plain
@@ -163,5 +163,5 @@ class ReviewRecords(Database):
 
 
 def _last_snapshot(session: Session) -> SnapshotVersionTable | None:
-    newest = session.exec(select(func.max(SnapshotVersionTable.version))).one()
-    return None if newest is None else session.get(SnapshotVersionTable, newest)
+    newest = select(SnapshotVersionTable).order_by(col(SnapshotVersionTable.version).desc())
+    return session.exec(newest.limit(1)).first()

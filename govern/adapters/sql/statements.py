@@ -116,7 +116,7 @@ class StatementRecords(Database):
             col(StatementTable.digest).in_(list(digests))
         )
         with self.reading() as session:
-            return {digest: signer for digest, signer in session.exec(query)}
+            return {digest: signer for digest, signer in session.exec(query)}  # noqa: C416
 
 
 def _insert(session: Session, item: VerifiedStatement) -> None:

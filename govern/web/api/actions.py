@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from govern.errors import InvalidRequestError
 from govern.transparency.digest import check_digest
-from govern.web.auth import person, require_role, services
+from govern.web.auth import person, require_role, services, withdraw_own
 from govern.web.config import FORM_BYTES_MAX
 
 blueprint = Blueprint("api_write", __name__, url_prefix="/api/v1")
@@ -97,7 +97,7 @@ def vote(request_id: str, vote: str) -> tuple[Response, int]:
 @blueprint.post("/approval-requests/<request_id>/withdraw")
 def withdraw(request_id: str) -> Response:
     """Withdraw an open request."""
-    services().withdraw_request(request_id, person().email)
+    withdraw_own(request_id)
     return jsonify({"id": request_id, "state": "withdrawn"})
 
 
@@ -131,7 +131,7 @@ def change(digest: str, change: str) -> Response:
 @blueprint.post("/reports")
 def reports() -> tuple[Response, int]:
     """Queue an audit report."""
-    require_role("auditor", "compliance", "validator")
+    require_role("compliance", "validator")
     candidate = body().get("candidate")
     if candidate is not None:
         candidate = check_digest(candidate)

@@ -8,6 +8,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from govern.services import viewing
+from govern.services.viewing_lineage import View
 from govern.transparency.digest import check_digest
 from govern.web.api.reading import number
 from govern.web.auth import person, require_role, services
@@ -64,7 +65,7 @@ def candidate(digest: str) -> str:
     return render_template("candidate.html", view=view, **figures_for(view))
 
 
-def figures_for(view: viewing.View) -> viewing.View:
+def figures_for(view: View) -> View:
     """Return the figures of a candidate's or an approval's page."""
     checks = view["checks"]
     return {

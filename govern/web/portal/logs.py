@@ -5,7 +5,17 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
-from flask import Blueprint, Response, render_template, request, send_from_directory
+from flask import (
+    Blueprint,
+    Response,
+    flash,
+    redirect,
+    render_template,
+    request,
+    send_from_directory,
+    url_for,
+)
+from werkzeug.wrappers import Response as BaseResponse
 
 from govern.domain.predicates import NAMES
 from govern.errors import InvalidRequestError, NotFoundError
@@ -92,13 +102,11 @@ def reports() -> str:
 
 
 @blueprint.post("/reports")
-def build_report() -> Response:
+def build_report() -> BaseResponse:
     """Queue an audit report."""
-    from flask import flash, redirect, url_for
-
     services().build_report(None, person().email)
     flash("The report is being built.")
-    return redirect(url_for("logs.reports"))  # type: ignore[return-value]
+    return redirect(url_for("logs.reports"))
 
 
 @blueprint.get("/reports/<name>")

@@ -10,8 +10,9 @@ from werkzeug.wrappers import Response
 from govern.errors import InvalidRequestError, RefusedError
 from govern.services import viewing
 from govern.services.ports import REQUEST_STATES
+from govern.services.viewing_lineage import View
 from govern.transparency.encoding import format_time
-from govern.web.auth import person, require_role, services
+from govern.web.auth import person, require_role, services, withdraw_own
 from govern.web.portal.inventory import figures_for
 
 blueprint = Blueprint("review", __name__)
@@ -35,10 +36,10 @@ def approval(request_id: str) -> str:
     return render_template("approval.html", view=view, refusal=_refusal(view), **figures_for(view))
 
 
-def _refusal(view: viewing.View) -> str | None:
+def _refusal(view: View) -> str | None:
     """Say why this person cannot vote, or None; the service has the last word."""
     me, state = person(), view["request"].state
-    if state != "open":
+    if state not in ("open", "approved"):
         return f"This request is {state}."
     if "reviewer" not in me.roles:
         return "You are not a reviewer."
@@ -66,7 +67,7 @@ def vote(request_id: str) -> Response:
     return redirect(url_for("review.approval", request_id=request_id, _anchor="votes"))
 
 
-def _comment(view: viewing.View, choice: str) -> str:
+def _comment(view: View, choice: str) -> str:
     """Join the answers to the concerns and the general comment.
 
     Raises:
@@ -104,6 +105,6 @@ def message(request_id: str) -> Response:
 @blueprint.post("/approvals/<request_id>/withdraw")
 def withdraw(request_id: str) -> Response:
     """Withdraw an open request."""
-    services().withdraw_request(request_id, person().email)
+    withdraw_own(request_id)
     flash("Withdrawn.")
     return redirect(url_for("review.approvals"))

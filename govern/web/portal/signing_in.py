@@ -13,7 +13,6 @@ from govern.web import auth
 from govern.web.config import FORM_BYTES_MAX
 
 blueprint = Blueprint("signing_in", __name__)
-_throttle = auth.Throttle()
 
 
 @blueprint.get("/sign-in")
@@ -65,7 +64,7 @@ def do_set_up() -> Response:
 
 
 def _slow_down() -> None:
-    if not _throttle.allow(request.remote_addr or "", time.monotonic()):
+    if not auth.throttle().allow(request.remote_addr or "", time.monotonic()):
         raise RefusedError("too many attempts from here; wait a minute")
 
 

@@ -1,0 +1,138 @@
+"""The portal in a real browser: a review from sign-in to a signed vote, with keyboard and names.
+
+Skipped where Chromium or Playwright is not installed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from werkzeug.serving import make_server
+
+from govern.web.app import create_app
+from govern.web.config import WebSettings
+from tests.support import world
+
+sync_api = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
+]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+
+
+@pytest.fixture(scope="module")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, world.FakeServices]]:
+    home: Path = tmp_path_factory.mktemp("home")
+    services = world.build(home)
+    (home / "report.pdf").write_bytes(b"%PDF-1.7 report")
+    app = create_app(services, WebSettings(b"k" * 32, home, cookie_secure=False))
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", services
+    server.shutdown()
+    thread.join(10)
+    services.records.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def enter(browser, portal):
+    contexts = []
+
+    def sign_in(name: str, **options):
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.complaints = []
+        page.on("console", lambda message: _complain(page, message))
+        page.goto(portal[0] + "/approvals")
+        page.get_by_label("E-mail address").fill(world.mail(name))
+        page.get_by_label("Password").fill(world.PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_url(portal[0] + "/approvals")
+        return page
+
+    yield sign_in
+    for context in contexts:
+        context.close()
+
+
+def _complain(page, message) -> None:
+    if message.type == "error":
+        page.complaints.append(message.text)
+
+
+def test_a_review_from_the_queue_to_a_vote(enter, portal) -> None:
+    page = enter("rosa")
+    page.get_by_role("link", name="mortgage-randomised").click()
+    page.get_by_role("link", name="evidence ").first.click()
+    assert "it is noted there that you opened this" in page.inner_text("main")
+    page.get_by_role("link", name="Back to the review").click()
+    for place in range(page.locator("textarea[name^=answer-]").count()):
+        page.fill(f"#answer-{place}", "weighed, and acceptable here")
+    page.get_by_role("button", name="Approve").click()
+    assert page.get_by_role("status").inner_text() == "Your vote is signed and in the log."
+    vote = portal[1].calls[-1]
+    assert vote[0] == "approve"
+    assert len(vote[5]) == 1
+    assert page.complaints == []
+
+
+def test_the_author_is_told_why_she_cannot_approve(enter) -> None:
+    page = enter("ada")
+    page.get_by_role("link", name="mortgage-randomised").click()
+    assert page.get_by_role("button", name="Approve").count() == 0
+    barred = page.get_by_role("complementary").inner_text()
+    assert "ada@bank.example" in barred
+    assert "is the candidate's author" in barred
+
+
+def test_platform_suspends_with_a_reason(enter, portal) -> None:
+    page = enter("priya")
+    page.get_by_role("link", name="Deployments").click()
+    page.get_by_label("Reason").fill("drift in the approval rate")
+    page.get_by_role("button", name="Suspend").click()
+    page.get_by_role("status").wait_for()
+    assert portal[1].calls[-1][0] == "suspend"
+    assert portal[1].calls[-1][3] == "drift in the approval rate"
+
+
+def test_the_report_downloads(enter) -> None:
+    page = enter("olga")
+    page.get_by_role("link", name="Reports").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="report.pdf").click()
+    assert Path(download.value.path()).read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_is_wider_than_a_small_phone_and_nothing_is_blocked(enter, portal, scheme) -> None:
+    page = enter("olga", viewport={"width": 320, "height": 640}, color_scheme=scheme)
+    page.goto(portal[0] + "/candidates")
+    candidate = page.get_by_role("link", name="mortgage-logistic").get_attribute("href")
+    for path in ("/", "/candidates", candidate, "/approvals", "/deployments", "/log", "/account"):
+        page.goto(portal[0] + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
+    assert page.complaints == []
+
+
+def test_the_keyboard_reaches_the_content_first(enter) -> None:
+    page = enter("olga")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
