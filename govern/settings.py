@@ -52,9 +52,11 @@ class Settings:
         """
         names = {f"GOVERN_{row.name.upper()}" for row in SETTINGS}
         for name in environment:
-            if name.startswith("GOVERN_") and not name.startswith("GOVERN_GATE_"):
-                if name not in names:
-                    raise InvalidRequestError(f"unknown setting {name}")
+            ours = name.startswith("GOVERN_") and not name.startswith(
+                ("GOVERN_GATE_", "GOVERN_TEST_")
+            )
+            if ours and name not in names:
+                raise InvalidRequestError(f"unknown setting {name}")
         value = {
             row.name: environment.get(f"GOVERN_{row.name.upper()}") or row.default
             for row in SETTINGS

@@ -14,7 +14,7 @@ _INVISIBLE = {0x200E, 0x200F, 0x2066, 0x2067, 0x2068, 0x2069}
 
 @lru_cache(maxsize=1)
 def covered() -> frozenset[int]:
-    """Return the code points of the fallback font, which covers Latin, Greek, Hebrew, Arabic …"""
+    """Return the code points of the fallback font, which covers Latin, Greek, Hebrew, Arabic …."""
     with resources.as_file(resources.files("reports.fonts").joinpath(FALLBACK)) as path:
         font = TTFont(path, lazy=True)
         return frozenset(font.getBestCmap()) | {0x0A, 0x09, 0x0D}

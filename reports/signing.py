@@ -44,7 +44,7 @@ def _signer(key_pem: bytes, chain: list[x509.Certificate], password: bytes | Non
         raise ReportError(
             "The report key cannot be read as a PEM private key with this passphrase."
         ) from None
-    store = SimpleCertificateStore()
+    store = SimpleCertificateStore()  # type: ignore[no-untyped-call]
     store.register_multiple(chain[1:])
     return signers.SimpleSigner(signing_cert=chain[0], signing_key=key, cert_registry=store)
 

@@ -89,6 +89,7 @@ class Exchange:
         if not self._caller.may_use(asked.deployment):
             return self.refuse("caller-not-allowed", f"{self._caller.name} may not use it")
         self._check_and_forward(asked, decided, body)
+        return None
 
     def _check_and_forward(self, asked: protocols.Match, route: Route, body: bytes) -> None:
         head, gate = self._head, self.gate
@@ -113,6 +114,7 @@ class Exchange:
             drop_credentials=not gate.callers.open,
         )
         self._call = pool.send(data, head.method, self)
+        return None
 
     # -- record and answer -----------------------------------------------------------
 

@@ -44,7 +44,7 @@ class ClientConnection(asyncio.Protocol):
         if len(self._gate.connections) > self._gate.settings.client_connections_max:
             self._transport.abort()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+    def connection_lost(self, exc: Exception | None) -> None:
         """End; whatever was under way fails or is cancelled."""
         self._transport = None
         self._gate.connections.discard(self)

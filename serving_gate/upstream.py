@@ -106,7 +106,7 @@ class Connection(asyncio.Protocol):
         except BadHeadError as error:
             self._fail("upstream-failed", str(error))
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+    def connection_lost(self, exc: Exception | None) -> None:
         """End; whatever was under way fails or is cancelled."""
         self._transport = None
         self._pool.lost(self)

@@ -63,7 +63,7 @@ def load_model(blobs: BlobFiles, files: Mapping[str, str]) -> OnnxModel:
 
 
 def _csv(table: pd.DataFrame) -> bytes:
-    return table.to_csv(index_label="row", lineterminator="\n").encode()
+    return str(table.to_csv(index_label="row", lineterminator="\n")).encode()
 
 
 def _frame(data: bytes) -> pd.DataFrame:

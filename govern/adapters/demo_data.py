@@ -16,11 +16,40 @@ import pandas as pd
 
 from govern.transparency.digest import digest_of
 
-FEATURES = (
-    "loanamt atotinc cototinc hexp price other liq rep gdlin lines mortg cons pubrec hrat "
-    "obrat fixadj term apr prop gift cosign unver netw unem self emp yjob unit loanprc chist "
-    "sch inss"
-).split()
+FEATURES = [
+    "loanamt",
+    "atotinc",
+    "cototinc",
+    "hexp",
+    "price",
+    "other",
+    "liq",
+    "rep",
+    "gdlin",
+    "lines",
+    "mortg",
+    "cons",
+    "pubrec",
+    "hrat",
+    "obrat",
+    "fixadj",
+    "term",
+    "apr",
+    "prop",
+    "gift",
+    "cosign",
+    "unver",
+    "netw",
+    "unem",
+    "self",
+    "emp",
+    "yjob",
+    "unit",
+    "loanprc",
+    "chist",
+    "sch",
+    "inss",
+]
 LEAKING = ("action", "reject", "typur", "inson", "review")
 PROTECTED = ("race", "sex", "married", "age")
 _PROTECTED_COLUMNS = ("black", "hispan", "male", "married", "old")
@@ -56,7 +85,7 @@ class LoanData:
 
     def features_csv(self) -> bytes:
         """Return the feature table as it is signed: 32 columns, no protected attribute."""
-        return self.features.to_csv(index_label="row", lineterminator="\n").encode()
+        return str(self.features.to_csv(index_label="row", lineterminator="\n")).encode()
 
     @property
     def test_digest(self) -> str:

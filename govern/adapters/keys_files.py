@@ -155,8 +155,7 @@ def create_keys(folder: Path, organisation: Organisation, now: datetime) -> byte
     for role in (*_NOTE_ROLES, *(f"gate-{gate}" for gate in organisation.gates)):
         _write_key(folder / f"{role}.key", Ed25519PrivateKey.generate())
     _write_certificates(keys, organisation, now)
-    trust = trust_file(keys, organisation, now)
-    return trust
+    return trust_file(keys, organisation, now)
 
 
 def _write_certificates(keys: KeyFiles, organisation: Organisation, now: datetime) -> None:

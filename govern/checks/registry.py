@@ -21,7 +21,7 @@ class Model(Protocol):
 
     columns: list[str]
     protected: list[str]
-    device: Mapping[str, Any]
+    device: dict[str, object]
 
     def predict(
         self, rows: np.ndarray, protected: Mapping[str, Any] | None = None
@@ -58,7 +58,7 @@ class CheckData:
     @property
     def rows(self) -> np.ndarray:
         """The features as float64 [n, features]."""
-        return self.features.to_numpy(dtype=float)
+        return np.asarray(self.features.to_numpy(dtype=float))
 
     def protected_of(self, model: Model, rows: slice | np.ndarray | None = None) -> dict[str, Any]:
         """Return what a model that needs protected attributes must be given."""

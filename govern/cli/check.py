@@ -102,4 +102,6 @@ def _wait(application: Application, jobs: Sequence[str]) -> None:
         if all(job is None or job.state in ("done", "cancelled") for job in found):
             return
         time.sleep(0.5)
-    raise ConflictError(f"the checks have not ended after {WAIT_SECONDS_MAX} s; is a worker running?")
+    raise ConflictError(
+        f"the checks have not ended after {WAIT_SECONDS_MAX} s; is a worker running?"
+    )

@@ -7,11 +7,9 @@ import fcntl
 import os
 import shutil
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from govern.errors import ConflictError, GovernError
 
@@ -77,17 +75,3 @@ def replace(building: Path, home: Path) -> None:
         home.rename(old)
     building.rename(home)
     shutil.rmtree(old, ignore_errors=True)
-
-
-class Clock:
-    """Measures how long each step takes."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    def run(self, name: str, step: Callable[[], Any]) -> Any:
-        """Run a step and note its seconds."""
-        started = time.monotonic()
-        result = step()
-        self.seconds[name] = round(time.monotonic() - started, 2)
-        return result

@@ -128,7 +128,9 @@ def find_candidate(application: Application, text: str) -> str:
         raise NotFoundError(f"no candidate {text}; see `govern candidate list`")
     digests = {row.digest for row in matches}
     if len(digests) > 1:
-        raise InvalidRequestError(f"{text} means {len(digests)} candidates; give more of the digest")
+        raise InvalidRequestError(
+            f"{text} means {len(digests)} candidates; give more of the digest"
+        )
     return matches[0].digest
 
 
@@ -150,7 +152,9 @@ def find_admission(application: Application, text: str) -> str:
     if not digests:
         raise NotFoundError(f"no admission {text}; see `govern admission list`")
     if len(digests) > 1:
-        raise InvalidRequestError(f"{text} means {len(digests)} admissions; give more of the digest")
+        raise InvalidRequestError(
+            f"{text} means {len(digests)} admissions; give more of the digest"
+        )
     return digests.pop()
 
 

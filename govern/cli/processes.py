@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from govern.errors import GovernError
 
@@ -29,12 +29,12 @@ class Processes:
         self._home = home
         self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
 
-    def __enter__(self) -> Processes:
+    def __enter__(self) -> Self:
         """Begin."""
         (self._home / "run").mkdir(parents=True, exist_ok=True)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *error: object) -> None:
         """End every child, the newest first."""
         for _, child in reversed(self._children):
             child.terminate()
@@ -52,7 +52,7 @@ class Processes:
         """Start ``python -m arguments`` in the background."""
         log = open(self._home / "run" / f"{name}.log", "ab")  # noqa: SIM115 — the child keeps it
         child = subprocess.Popen(
-            [sys.executable, "-m", *arguments],
+            (sys.executable, "-m", *arguments),
             stdout=subprocess.PIPE if extra is None else log,
             stderr=log,
             stdin=subprocess.DEVNULL,

@@ -226,7 +226,7 @@ def start_serving(
     folder = home / "models" / hex_of(digest)[:16]
     for name, stored in files(digest).items():
         write_durably(folder / name, story.opened.blobs.get(stored))
-    logins = {person: people.PASSWORD for person in people.NAMES}
+    logins = dict.fromkeys(people.NAMES, people.PASSWORD)
     write_durably(home / "run" / "logins.json", json.dumps(logins).encode(), mode=0o600)
     web = processes.start_ready(
         "portal",
@@ -234,8 +234,15 @@ def start_serving(
     )
     host = processes.start_ready(
         "model host",
-        ["serving_gate.model_host", "--model-dir", str(folder)]
-        + ["--digest", digest, "--name", people.DEPLOYMENT],
+        [
+            "serving_gate.model_host",
+            "--model-dir",
+            str(folder),
+            "--digest",
+            digest,
+            "--name",
+            people.DEPLOYMENT,
+        ],
     )
     upstream = f"http://127.0.0.1:{host['port']}"
     arguments = ["serving_gate", "--home", str(home), "--name", people.GATE]

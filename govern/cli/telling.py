@@ -18,8 +18,8 @@ from govern.adapters.files import write_durably
 from govern.bootstrap import initialise, open_application, utc_now
 from govern.cli import demo_people as people
 from govern.cli import sealing, story
-from govern.cli.demo import Clock
 from govern.cli.processes import Processes, start_worker
+from govern.cli.timing import Clock
 from govern.domain import predicates
 from govern.errors import GovernError
 from govern.services.reporting import deciding_rule, report_facts

@@ -223,7 +223,8 @@ def _plain(node: yaml.Node, where: str) -> Any:
 
 
 def _child(node: yaml.Node, key: str) -> yaml.Node:
-    return next(item for key_node, item in node.value if key_node.value == key)
+    found: yaml.Node = next(item for name, item in node.value if name.value == key)
+    return found
 
 
 def _at(where: str, node: yaml.Node) -> str:

@@ -29,7 +29,7 @@ class Failed:
 
 @cache
 def _environment() -> Any:
-    return cel.NewEnv(variables={name: cel.Type.DYN for name in VARIABLES})
+    return cel.NewEnv(variables=dict.fromkeys(VARIABLES, cel.Type.DYN))
 
 
 @dataclass(frozen=True, slots=True)

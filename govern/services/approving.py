@@ -81,7 +81,8 @@ def vote(
     reasons = vote_refusals(evidence, approver, choice, comment)
     if reasons:
         raise RefusedError(f"{approver} cannot {choice}: {reasons[0]}", reasons)
-    assert evidence.decision is not None and evidence.candidate is not None
+    assert evidence.decision is not None
+    assert evidence.candidate is not None
     predicate = {
         "decision": decision,
         "decision_digest": decision_digest(evidence.decision),

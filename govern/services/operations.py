@@ -29,13 +29,29 @@ CHECK_JOB = "check"
 class Store(Protocol):
     """Operational state: jobs and approval requests."""
 
-    def add_job(self, kind: str, payload: Mapping[str, Any], **rest: Any) -> str:
+    def add_job(
+        self,
+        kind: str,
+        payload: Mapping[str, Any],
+        *,
+        candidate: str | None = None,
+        requested_by: str | None = None,
+    ) -> str:
         """Queue a job."""
 
     def job(self, job_id: str) -> Job | None:
         """Return a job."""
 
-    def add_request(self, **values: str) -> str:
+    def add_request(
+        self,
+        *,
+        candidate: str,
+        decision: str,
+        decision_digest: str,
+        requested_by: str,
+        requested_at: str,
+        tier: str,
+    ) -> str:
         """Open an approval request."""
 
     def request(self, request_id: str) -> ApprovalRequest | None:

@@ -55,7 +55,8 @@ def report_facts(
     """
     index = statements_about(recorder, candidate)
     evidence = _load(recorder, index, candidate)
-    assert evidence.candidate is not None and evidence.decision is not None
+    assert evidence.candidate is not None
+    assert evidence.decision is not None
     now = recorder.clock()
     document = evidence_document(evidence, as_of_date(now))
     statements = evidence_statements(evidence, index)

@@ -6,6 +6,7 @@ Prints one line of JSON with the address once it takes connections.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import secrets
@@ -41,10 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     port = server.effective_port
     print(json.dumps({"ready": True, "host": options.host, "port": port}), flush=True)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         server.run()
-    except KeyboardInterrupt:
-        pass
     return 0
 
 

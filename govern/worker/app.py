@@ -21,7 +21,7 @@ _settings = Settings.from_environment(os.environ)
 app = make_celery(_settings.home, _settings.broker_url)
 
 
-@app.task(name=NUDGE)
+@app.task(name=NUDGE)  # type: ignore[untyped-decorator]
 def nudge() -> int:
     """Run every job that can be leased; return how many."""
     from govern.worker.tasks import run_waiting_jobs
@@ -29,7 +29,7 @@ def nudge() -> int:
     return run_waiting_jobs(_settings)
 
 
-@worker_ready.connect
+@worker_ready.connect  # type: ignore[untyped-decorator]
 def _begin(**_: object) -> None:
     def sweep() -> None:
         from govern.worker.tasks import jobs_wait

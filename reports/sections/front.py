@@ -234,7 +234,7 @@ def _lineage(p: Parts) -> Section:
     gaps = p.get("lineage.gaps", [])
     rows = [
         [
-            word(x.get("kind")),
+            word(x.get("kind")),  # type: ignore[no-untyped-call]
             x.get("label", ""),
             x.get("by", ""),
             p.t.date(x.get("at")),

@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+
 from govern.adapters.keys_files import KeyFiles, Organisation, create_keys, gate_origin
 from govern.adapters.log_files import LogFiles
 from govern.domain import predicates
@@ -20,7 +22,7 @@ from govern.domain.gate_record import GateRecord, commitment, make_leaf
 from govern.policy.document import load_pack
 from govern.services import approving, deciding, tracing
 from govern.services.recording import Recorder
-from govern.transparency.bundle import entry_body, parse_bundle
+from govern.transparency.bundle import entry_body, parse_bundle, write_bundle
 from govern.transparency.canonical import canonical_json
 from govern.transparency.checkpoint import Checkpoint, sign_checkpoint
 from govern.transparency.digest import digest_of, folder_digest, hex_of
@@ -126,7 +128,7 @@ class Gate:
         self.records: dict[int, bytes] = {}
         self.anchored: int = 0
 
-    def answer(self, at: datetime, candidate: Candidate, **changes: Any) -> None:
+    def answer(self, moment: datetime, item: Candidate, /, **changes: Any) -> None:
         """Log one answer."""
         seq, salt = len(self.leaves), bytes([len(self.leaves) + 1]) * 32
         bodies = {"request": b'{"x":%d}' % seq, "response": b'{"label":"approve"}'}
@@ -134,14 +136,14 @@ class Gate:
             side: {"commitment": b64(commitment(salt, body)), "bytes": len(body)}
             for side, body in bodies.items()
         }
-        assert candidate.admission is not None
+        assert item.admission is not None
         values: dict[str, Any] = dict(
             seq=seq,
-            at=format_time(at),
+            at=format_time(moment),
             kind="inference",
             deployment="mortgage-approval",
-            admission=candidate.admission.digest,
-            candidate=candidate.digest,
+            admission=item.admission.digest,
+            candidate=item.digest,
             caller="teller",
             method="POST",
             path="/v2/models/mortgage-approval/infer",
@@ -155,7 +157,7 @@ class Gate:
         )
         record = GateRecord(**{**values, **changes})
         leaf = make_leaf(
-            seq, int(at.timestamp() * 1_000_000), commitment(salt, record.to_bytes())
+            seq, int(moment.timestamp() * 1_000_000), commitment(salt, record.to_bytes())
         )
         self.leaves.append(leaf)
         self.records[seq] = canonical_json(
@@ -200,6 +202,7 @@ class Workshop:
         self.data_files = {"loans.csv": b"income,approved\n10,0\n20,1\n"}
         self.features = digest_of(b"features")
         self.gates = {name: self._gate(name) for name in ("demo", "other")}
+        self.smuggled: dict[str, bytes] = {}
 
     def _gate(self, name: str) -> Gate:
         signer = self.keys.note_signer(f"gate-{name}", gate_origin(DOMAIN, name))
@@ -226,7 +229,9 @@ class Workshop:
             signer=ADA,
         )
 
-    def candidate(self, name: str, *, author: str = ADA, trained_by: str = ADA) -> Candidate:
+    def candidate(
+        self, name: str, *, trained_by: str = ADA, claimed_by: str | None = None
+    ) -> Candidate:
         """Train and register a model."""
         files = {"model.onnx": name.encode() * 9, "model.json": b'{"name":"%s"}' % name.encode()}
         digest = folder_digest(tracing.file_digests(files))
@@ -236,7 +241,7 @@ class Workshop:
             subject=(name, digest),
             dependencies=[("features", self.features)],
             parameters={"algorithm": "test"},
-            internal={"trained_by": trained_by, "seed": 0},
+            internal={"trained_by": claimed_by or trained_by, "seed": 0},
             signer=trained_by,
         )
         card = {
@@ -253,7 +258,7 @@ class Workshop:
             "protected_inputs": [],
             "randomised": False,
         }
-        statement = tracing.register_candidate(self.recorder, card, files, author=author)
+        statement = tracing.register_candidate(self.recorder, card, files, author=ADA)
         return Candidate(name, files, statement)
 
     def check(self, item: Candidate, *, verdict: str = "pass", by: str = EVAN) -> None:
@@ -354,13 +359,22 @@ class Workshop:
         subject = [("checkpoint", digest_of(gate.note().encode()))]
         self.recorder.record(predicates.ANCHOR, subject, predicate, signer=by)
 
+    def smuggle(
+        self, envelope: dict[str, Any], certificate: x509.Certificate, timestamp: bytes
+    ) -> bytes:
+        """Log a signed envelope without the check that recording makes; return its bundle."""
+        (proof,) = self.log.append([entry_body(envelope, certificate)])
+        bundle = write_bundle(envelope, certificate, timestamp, proof)
+        self.smuggled[statement_path(proof.index)] = bundle
+        return bundle
+
     # -- the dossier -----------------------------------------------------------
 
     def dossier(self, candidates: Sequence[Candidate], *, by: str = SERVICE) -> dict[str, bytes]:
         """Collect and seal everything."""
-        files: dict[str, bytes] = {"packs/test-pack.yaml": self.pack}
+        files: dict[str, bytes] = {"packs/test-pack.yaml": self.pack, **self.smuggled}
         for item in self.store.items:
-            files[f"statements/{item.log_index:06d}.sigstore.json"] = item.bundle
+            files[statement_path(item.log_index)] = item.bundle
         for folder in [self.data_files, *(item.files for item in candidates)]:
             root = hex_of(folder_digest(tracing.file_digests(folder)))
             files |= {f"artifacts/{root}/{name}": data for name, data in folder.items()}
@@ -393,6 +407,11 @@ class Workshop:
 
 
 SEALS = ("manifest.json", "dossier.sigstore.json")
+
+
+def statement_path(index: int) -> str:
+    """Return where a dossier keeps the statement at a log index."""
+    return f"statements/{index:06d}.sigstore.json"
 
 
 def log_files(folder: str, entries: Sequence[bytes], note: str) -> dict[str, bytes]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from dossier_workshop import Story
 
-from govern.verifier.dossier import verify_dossier
 from govern.domain.dossier import pack
+from govern.verifier.dossier import verify_dossier
 from govern.verifier.reading import read_dossier
 
 

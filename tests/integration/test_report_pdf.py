@@ -18,7 +18,7 @@ from reports.errors import ReportError
 from reports.render import render_report
 
 sys.path.insert(0, str(Path(__file__).parent))
-from verapdf import failures  # noqa: E402
+from verapdf import failures
 
 FACTS = json.loads((Path(__file__).parents[1] / "support" / "report_facts.json").read_text("utf-8"))
 AT = "2026-11-24T09:00:00Z"
