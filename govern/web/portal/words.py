@@ -9,7 +9,7 @@ from flask import Flask, request
 from markupsafe import Markup
 
 from govern.web import auth
-from reports.drawing import Drawing
+from reports.drawing import SANS, Drawing
 
 VERDICTS = {
     "allow": ("Allowed", "good", "✓"),
@@ -45,10 +45,20 @@ VERDICTS = {
 }
 
 
+_FONT = f' font-family="{SANS}"'  # The style sheet sets it once.
+
+
 def register(app: Flask) -> None:
     """Attach filters and what every template sees."""
     app.jinja_env.filters.update(
-        short=short, time=time, number=number, percent=percent, who=who, figure=figure, day=day
+        short=short,
+        time=time,
+        number=number,
+        percent=percent,
+        who=who,
+        figure=figure,
+        day=day,
+        chance=chance,
     )
     app.jinja_env.globals["mark"] = mark
 
@@ -97,7 +107,14 @@ def number(value: Any, places: int = 3) -> str:
         return "—" if value is None else ("yes" if value else "no")
     if isinstance(value, int):
         return f"{value:,}".replace(",", " ")
-    return f"{value:.{places}f}" if isinstance(value, float) else str(value)
+    return f"{value:.{places}f}".replace("-", "−") if isinstance(value, float) else str(value)
+
+
+def chance(value: Any) -> str:
+    """Return a p-value; a very small one as a bound."""
+    if not isinstance(value, int | float):
+        return "—"
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
 
 
 def percent(value: Any, places: int = 1) -> str:
@@ -112,4 +129,6 @@ def who(email: str | None) -> str:
 
 def figure(drawing: Drawing | None) -> Markup:
     """Return an SVG figure; its text was escaped when it was drawn."""
-    return Markup("") if drawing is None else Markup(drawing.svg)  # noqa: S704
+    if drawing is None:
+        return Markup("")
+    return Markup(drawing.svg.replace(_FONT, ""))  # noqa: S704 - every label was escaped
