@@ -38,7 +38,7 @@ class _Prepared:
     race: np.ndarray
 
 
-def train_candidates(data: LoanData, progress: Callable[[str], None] = str) -> list[Trained]:
+def train_candidates(data: LoanData, progress: Callable[[str], object] = str) -> list[Trained]:
     """Train logistic, threshold-optimised, and two exponentiated-gradient candidates."""
     prepared = _prepare(data)
     progress("logistic")
