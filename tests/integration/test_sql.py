@@ -1,8 +1,7 @@
-"""Records against a real SQLite file, and against PostgreSQL where GOVERN_TEST_POSTGRES is set."""
+"""Records against a real SQLite file and a real PostgreSQL."""
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,18 +17,22 @@ from govern.adapters.sql import migrate
 from govern.adapters.sql.records import Records
 from govern.domain import predicates
 from govern.errors import ConflictError, InvalidRequestError, StorageError
+from tests.support.postgres import postgres
 from tests.support.statements import Scribe, digest
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
-POSTGRES = os.environ.get("GOVERN_TEST_POSTGRES", "")
+
+
+@pytest.fixture(scope="module")
+def postgres_url() -> Iterator[str]:
+    with postgres() as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Records]:
     if request.param == "postgresql":
-        if not POSTGRES:
-            pytest.skip("set GOVERN_TEST_POSTGRES to a database URL")
-        store = Records.open(POSTGRES, migrate=True)
+        store = Records.open(request.getfixturevalue("postgres_url"), migrate=True)
         with store.writing() as session:
             for table in reversed(SQLModel.metadata.sorted_tables):
                 session.execute(table.delete())
