@@ -12,7 +12,7 @@ from typing import Any
 
 from govern.domain import predicates
 from govern.domain.evidence import EvidenceSet, materials, trained_by
-from govern.errors import EvidenceError
+from govern.errors import EvidenceError, UntrustedSignerError
 from govern.transparency.encoding import format_time
 from govern.transparency.trust import TrustRoot
 from govern.transparency.verify import VerifiedStatement
@@ -22,7 +22,13 @@ class StatementIndex:
     """Verified statements, found by digest, by kind, and by what they are about."""
 
     def __init__(self, statements: Iterable[VerifiedStatement]) -> None:
-        self.by_digest = {item.digest: item for item in statements}
+        self.by_digest: dict[str, VerifiedStatement] = {}
+        for item in sorted(statements, key=lambda item: item.log_index):
+            first = self.by_digest.setdefault(item.digest, item)  # counts from its first entry
+            if first.signer != item.signer:
+                raise UntrustedSignerError(
+                    f"{item.signer} signed a copy of a statement of {first.signer}"
+                )
 
     def of_kind(self, kind: str, subject: str | None = None) -> list[VerifiedStatement]:
         """Return statements of a kind (about a subject), oldest first."""
@@ -138,15 +144,48 @@ def evidence_document(evidence: EvidenceSet, as_of: date) -> dict[str, Any]:
         "checks": {
             name: _check_document(check, as_of) for name, check in sorted(evidence.checks.items())
         },
-        "waivers": [
-            {
-                **item.statement.predicate,
-                "granted_by": item.statement.predicate.get("granted_by", [item.signer]),
-            }
-            for item in evidence.waivers
-        ],
+        "waivers": _waivers_document(evidence),
         "evidence": evidence.evidence_index(),
     }
+
+
+def _waivers_document(evidence: EvidenceSet) -> list[dict[str, Any]]:
+    """One row per rule waived; only signatures count as grants, the earliest end counts."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for item in evidence.waivers:
+        predicate = item.statement.predicate
+        key = (str(predicate.get("pack")), str(predicate.get("rule")))
+        row = rows.setdefault(key, {**predicate, "granted_by": []})
+        row["granted_by"] = sorted({*row["granted_by"], item.signer})
+        ends = (str(row.get("expires_at", "")), str(predicate.get("expires_at", "")))
+        row["expires_at"] = min(ends)
+    return [rows[key] for key in sorted(rows)]
+
+
+def standing(
+    index: StatementIndex, admission: VerifiedStatement, trust: TrustRoot, at: datetime
+) -> str:
+    """Return ``active``, ``suspended`` or ``revoked`` as the log had it at a time.
+
+    Raises:
+        UntrustedSignerError: a change was signed by someone without the platform role.
+    """
+    kinds = {
+        predicates.SUSPENSION: "suspended",
+        predicates.REINSTATEMENT: "active",
+        predicates.REVOCATION: "revoked",
+    }
+    changes = [
+        item
+        for kind in kinds
+        for item in index.of_kind(kind)
+        if item.statement.predicate.get("admission") == admission.digest and item.proven_at <= at
+    ]
+    status = "active"
+    for change in sorted(changes, key=lambda item: item.log_index):
+        trust.require_role(change.signer, "platform", f"a {predicates.name_of(change.kind)}")
+        status = status if status == "revoked" else kinds[change.kind]
+    return status
 
 
 def _lineage_document(evidence: EvidenceSet) -> dict[str, Any]:

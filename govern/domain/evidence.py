@@ -78,6 +78,10 @@ class EvidenceSet:
                 raise EvidenceError(
                     f"{predicates.name_of(statement.kind)} is not part of a lineage"
                 )
+        for statement in statements:
+            named = trained_by(statement)
+            if named is not None and named != statement.signer:
+                raise EvidenceError(f"a training run by {named} was signed by {statement.signer}")
         self.lineage = tuple(sorted(statements, key=lambda item: item.log_index))
         self.gaps = tuple(lineage_gaps(self.digest, self.lineage))
 
@@ -88,6 +92,8 @@ class EvidenceSet:
         name = _check_name(check)
         if not check.statement.has_subject(self.digest):
             raise EvidenceError(f"the {name} check is about another candidate")
+        if check.statement.predicate["govern"].get("candidate") != self.digest:
+            raise EvidenceError(f"the {name} check's result names another candidate")
         self.trust.require_role(check.signer, "evaluator", f"the {name} check")
         quoted = {item.get("digest", {}).get("sha256") for item in _configuration(check)}
         wanted = {hex_of(self._candidate.digest), *(hex_of(item.digest) for item in self.lineage)}
@@ -151,6 +157,10 @@ class EvidenceSet:
         if not admission.statement.has_subject(self.digest):
             raise EvidenceError("the admission is about another candidate")
         self.trust.require_role(admission.signer, "platform", "the admission")
+        if _text(admission, "admitted_by") != admission.signer:
+            raise EvidenceError("the admission was not signed by the person it names")
+        if _text(admission, "candidate") != self._candidate.digest:
+            raise EvidenceError("the admission quotes another candidate")
         if _text(admission, "decision") != self._decision.digest:
             raise EvidenceError("the admission quotes another decision")
         quoted = admission.statement.predicate.get("approvals")

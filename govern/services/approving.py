@@ -217,6 +217,7 @@ def admission_status(recorder: Recorder, admission: VerifiedStatement) -> str:
     changes = [item for item in recorder.about(admission.statement.subject) if item.kind in kinds]
     for change in sorted(changes, key=lambda item: item.log_index):
         same = change.statement.predicate.get("admission") == admission.digest
-        if same and status != "revoked":
+        allowed = recorder.trust.has_role(change.signer, "platform")
+        if same and allowed and status != "revoked":
             status = kinds[change.kind]
     return status

@@ -15,7 +15,7 @@ from govern.domain.assembling import as_of_date, evidence_document
 from govern.domain.check import CheckResult
 from govern.domain.decision import PolicyDecision
 from govern.domain.evidence import decision_digest
-from govern.errors import ConflictError, NotFoundError
+from govern.errors import ConflictError, NotFoundError, RefusedError
 from govern.policy.document import Pack
 from govern.services import approving, deciding, serving, tracing
 from govern.services.ports import ApprovalRequest, Job
@@ -213,8 +213,13 @@ class Operations:
         return statement.digest
 
     def withdraw_request(self, request_id: str, by: str) -> None:
-        """Withdraw an open request."""
-        self._open_request(request_id)
+        """Withdraw an open request.
+
+        Raises:
+            RefusedError: another person asked for it.
+        """
+        if self._open_request(request_id).requested_by != by:
+            raise RefusedError(f"{by} did not ask for this approval and cannot withdraw it")
         self.store.set_request_state(request_id, "withdrawn")
 
     def admit(

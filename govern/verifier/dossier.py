@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from govern.domain import predicates
@@ -26,6 +26,7 @@ from govern.domain.assembling import (
     evidence_document,
     load_admission,
     load_decision,
+    standing,
 )
 from govern.domain.dossier import MANIFEST, MEDIA_TYPE, SEAL
 from govern.domain.evidence import EvidenceSet, decision_digest, decision_value, require_service
@@ -37,6 +38,7 @@ from govern.errors import (
     ExpiredError,
     MalformedError,
     ReplayError,
+    RollbackError,
     VerificationError,
 )
 from govern.policy.document import load_pack
@@ -135,6 +137,11 @@ def _verify_lineage_log(
         if index not in present:
             raise CompletenessError(f"lineage log entry {index} has no statement here")
     for item in statements:
+        if item.log_index >= checkpoint.size:
+            raise RollbackError(
+                f"a statement stands at {item.log_index}, the log shown has {checkpoint.size} "
+                "entries: it was rolled back"
+            )
         bundle = parse_bundle(item.bundle)
         if entries[item.log_index] != entry_body(bundle.envelope, bundle.certificate):
             raise EvidenceError(f"lineage log entry {item.log_index} is another statement")
@@ -154,7 +161,7 @@ def _verify_admissions(
     for admission in index.of_kind(predicates.ADMISSION):
         evidence = load_admission(index, admission.digest, trust)
         evidence.require_current(at)
-        _require_standing(index, admission, at)
+        _require_standing(index, admission, trust, at)
         admitted[admission.digest] = evidence
         votes = [vote.statement.predicate["vote"] for vote in evidence.approvals]
         name = evidence.candidate.statement.predicate.get("name") if evidence.candidate else "?"
@@ -167,20 +174,12 @@ def _verify_admissions(
     return admitted
 
 
-def _require_standing(index: StatementIndex, admission: VerifiedStatement, at: datetime) -> None:
-    state = "active"
-    kinds = (predicates.SUSPENSION, predicates.REINSTATEMENT, predicates.REVOCATION)
-    changes = [
-        item
-        for kind in kinds
-        for item in index.of_kind(kind)
-        if item.statement.predicate.get("admission") == admission.digest and item.proven_at <= at
-    ]
-    for change in sorted(changes, key=lambda item: item.log_index):
-        if state != predicates.REVOCATION:
-            state = change.kind
-    if state in (predicates.SUSPENSION, predicates.REVOCATION):
-        raise ExpiredError(f"the admission was ended by a {predicates.name_of(state)} by then")
+def _require_standing(
+    index: StatementIndex, admission: VerifiedStatement, trust: TrustRoot, at: datetime
+) -> None:
+    status = standing(index, admission, trust, at)
+    if status != "active":
+        raise ExpiredError(f"the admission was {status} at {at:%Y-%m-%d %H:%M:%S}")
 
 
 def _replay_decisions(
@@ -242,6 +241,12 @@ def _verify_gates(
     admitted: Mapping[str, EvidenceSet],
     proved: Proved,
 ) -> None:
+    shown = {gate["origin"] for gate in seal.statement.predicate.get("gates", [])}
+    for item in index.of_kind(predicates.ANCHOR):
+        if item.statement.predicate.get("origin") not in shown:
+            raise CompletenessError(
+                f"the gate {item.statement.predicate.get('origin')} is anchored and not shown"
+            )
     for gate in seal.statement.predicate.get("gates", []):
         folder = f"gates/{gate['name']}"
         checkpoint, entries, tree = open_log(files, folder, trust.log(gate["origin"]))
@@ -257,7 +262,8 @@ def _verify_gates(
         check_root(tree, gate["size"], unb64(gate["root"], "root"), folder)
         _check_sequence(entries, folder)
         for number in gate["records"]:
-            _verify_record(files, folder, number, entries, admitted)
+            record, at_us = _verify_record(files, folder, number, entries)
+            _verify_admitted(record, index, trust, admitted, at_us)
         proved.say(
             f"The gate log {gate['origin']} is whole: {checkpoint.size} answers and refusals "
             f"without a gap; no state of it that was anchored was rewritten; {len(gate['records'])} records "
@@ -279,8 +285,7 @@ def _verify_record(
     folder: str,
     number: int,
     entries: list[bytes],
-    admitted: Mapping[str, EvidenceSet],
-) -> None:
+) -> tuple[GateRecord, int]:
     path = f"{folder}/records/{number:09d}.json"
     if path not in files:
         raise CompletenessError(f"record {number} is missing from {folder}")
@@ -294,8 +299,11 @@ def _verify_record(
         raise DigestMismatchError(f"record {number} was changed: it does not fit its leaf")
     for side, body in (("request", record.request), ("response", record.response)):
         _verify_body(value.get(f"{side}_body"), body, salt, f"{side} of record {number}")
-    if record.admission is not None:
-        _verify_admitted(record, admitted, at_us)
+    if parse_time(record.at) != datetime.fromtimestamp(at_us // 10**6, UTC) + timedelta(
+        microseconds=at_us % 10**6
+    ):
+        raise DigestMismatchError(f"record {number} names another time than its leaf")
+    return record, at_us
 
 
 def _verify_body(encoded: Any, described: Mapping[str, Any], salt: bytes, what: str) -> None:
@@ -306,14 +314,28 @@ def _verify_body(encoded: Any, described: Mapping[str, Any], salt: bytes, what: 
         raise DigestMismatchError(f"the {what} was changed")
 
 
-def _verify_admitted(record: GateRecord, admitted: Mapping[str, EvidenceSet], at_us: int) -> None:
-    evidence = admitted.get(str(record.admission))
+def _verify_admitted(
+    record: GateRecord,
+    index: StatementIndex,
+    trust: TrustRoot,
+    admitted: Mapping[str, EvidenceSet],
+    at_us: int,
+) -> None:
+    if record.admission is None:
+        if record.kind == "inference":
+            raise EvidenceError(f"record {record.seq} is an answer without an admission")
+        return
+    evidence = admitted.get(record.admission)
     if evidence is None or evidence.admission is None:
         raise EvidenceError(f"record {record.seq} quotes an admission that is not here")
     if record.candidate != evidence.digest:
         raise EvidenceError(f"record {record.seq} names another model than its admission")
+    if record.deployment != evidence.admission.statement.predicate.get("deployment"):
+        raise EvidenceError(f"record {record.seq} is of another deployment than its admission")
     if record.kind == "inference":
-        evidence.require_current(datetime.fromtimestamp(at_us / 1e6, UTC))
+        at = datetime.fromtimestamp(at_us / 1e6, UTC)
+        evidence.require_current(at)
+        _require_standing(index, evidence.admission, trust, at)
 
 
 def _verify_seal(files: Files, seal: VerifiedStatement, tree: Tree, proved: Proved) -> None:
