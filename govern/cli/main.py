@@ -31,16 +31,10 @@ COMMANDS = {
     "init": Command("govern.cli.init", "create keys, trust file, log and database in GOVERN_HOME"),
     "status": Command("govern.cli.status", "what GOVERN_HOME holds"),
     "candidate": Command("govern.cli.candidate", "register, list and show candidates"),
-    "lineage": Command("govern.cli.lineage", "record, show, export and recall lineage"),
     "check": Command("govern.cli.check", "run, list and show checks"),
-    "policy": Command("govern.cli.policy", "list, test, evaluate and compare policy packs"),
-    "ci": Command("govern.cli.ci", "decide about one candidate's evidence in a pipeline"),
-    "waiver": Command("govern.cli.waiver", "grant, revoke and list waivers"),
+    "policy": Command("govern.cli.policy", "list policy packs, evaluate a candidate"),
     "approval": Command("govern.cli.approval", "ask for approval, vote, withdraw, list"),
     "admission": Command("govern.cli.admission", "admit, suspend, reinstate, revoke, list"),
-    "log": Command("govern.cli.log", "follow, show, prove and export the lineage log"),
-    "report": Command("govern.cli.report", "build the audit report"),
-    "key": Command("govern.cli.key", "list keys and their validity"),
     "verify": Command("govern.verifier.__main__", "verify a dossier, bundle, report or receipt"),
 }
 

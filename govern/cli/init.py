@@ -1,0 +1,49 @@
+"""``govern init``: create keys, trust file, log and database in ``GOVERN_HOME``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+
+EXAMPLE = (
+    "example: govern init --name 'Example Bank' --domain bank.example "
+    "--role author=ada@bank.example --role reviewer=rosa@bank.example"
+)
+SERVICE_ROLES = ("service", "decider", "evaluator")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Initialise a home once."""
+    parser = argparse.ArgumentParser(prog="govern init", description=__doc__, epilog=EXAMPLE)
+    parser.add_argument("--name", required=True, help="the organisation's name")
+    parser.add_argument("--domain", required=True, help="prefix of the logs' origins")
+    parser.add_argument("--issuer", help="who vouches for identities (default https://sso.DOMAIN)")
+    parser.add_argument(
+        "--role", action="append", default=[], metavar="ROLE=EMAIL", help="may be repeated"
+    )
+    parser.add_argument("--gate", action="append", default=[], help="a gate's name; repeatable")
+    parser.add_argument("--approvals", type=int, default=2, help="smallest quorum (default 2)")
+    options = parser.parse_args(arguments)
+    roles: dict[str, list[str]] = {role: [f"govern@{options.domain}"] for role in SERVICE_ROLES}
+    for text in options.role:
+        role, separator, email = text.partition("=")
+        if not separator or "@" not in email:
+            parser.error(f"--role is ROLE=EMAIL, got {text!r}")
+        roles.setdefault(role, []).append(email)
+    from govern.adapters.keys_files import Organisation
+    from govern.bootstrap import initialise
+    from govern.settings import Settings
+
+    settings = Settings.from_environment(os.environ)
+    organisation = Organisation(
+        options.name,
+        options.domain,
+        options.issuer or f"https://sso.{options.domain}",
+        roles,
+        options.gate or ["main"],
+        options.approvals,
+    )
+    initialise(settings, organisation)
+    print(f"initialised {settings.home}; give {settings.home / 'trust.json'} to those who verify")
+    return 0
