@@ -24,6 +24,7 @@ from govern.transparency.encoding import format_time
 from govern.transparency.verify import VerifiedStatement
 
 CHECK_JOB = "check"
+REPORT_JOB = "report"
 
 
 class Store(Protocol):
@@ -268,7 +269,7 @@ class Operations:
     def build_report(self, candidate: str | None, by: str) -> str:
         """Queue an audit report; return the job's id."""
         job = self.store.add_job(
-            "report", {"candidate": candidate}, candidate=candidate, requested_by=by
+            REPORT_JOB, {"candidate": candidate}, candidate=candidate, requested_by=by
         )
         self._nudge()
         return job

@@ -10,7 +10,7 @@ from govern.adapters.check_data import load_evaluation, load_model
 from govern.bootstrap import Application, open_application, utc_now
 from govern.checks.registry import run_check
 from govern.errors import GovernError
-from govern.services.operations import CHECK_JOB
+from govern.services.operations import CHECK_JOB, REPORT_JOB
 from govern.services.ports import Job
 from govern.settings import Settings
 from govern.transparency.encoding import format_time
@@ -37,7 +37,9 @@ def run_waiting_jobs(settings: Settings) -> int:
     opened, count = application(settings), 0
     opened.records.reap_jobs()
     while True:
-        job = opened.records.claim_job([CHECK_JOB], owner(), lease_seconds=settings.lease_seconds)
+        job = opened.records.claim_job(
+            [CHECK_JOB, REPORT_JOB], owner(), lease_seconds=settings.lease_seconds
+        )
         if job is None:
             return count
         run_job(opened, job)
@@ -45,22 +47,31 @@ def run_waiting_jobs(settings: Settings) -> int:
 
 
 def run_job(opened: Application, job: Job) -> None:
-    """Run one leased job; only the attempt that still holds the lease records its result."""
+    """Run one leased job; whatever is wrong with it becomes its error, and the worker lives."""
     try:
-        result = run_check(
-            str(job.payload["check"]),
-            model=load_model(
-                opened.blobs, opened.operations.check_files(str(job.payload["candidate"]))
-            ),
-            data=load_evaluation(
-                opened.blobs, str(job.payload["evaluation"]), str(job.payload["candidate"])
-            ),
-            seed=int(job.payload["seed"]),
-            clock=lambda: format_time(utc_now()),
-        )
-        if not opened.records.beat_job(job, lease_seconds=60, done=1, total=1):
-            return
-        digest = opened.operations.record_check(result)
-        opened.records.complete_job(job, {"statement": digest, "verdict": result.verdict})
+        if job.kind == REPORT_JOB:
+            from govern.worker.reporting import build_report
+
+            named = job.payload.get("candidate")
+            done = build_report(opened, None if named is None else str(named))
+            opened.records.complete_job(job, done)
+        else:
+            _run_check(opened, job)
     except (GovernError, KeyError, ValueError) as error:
         opened.records.fail_job(job, f"{type(error).__name__}: {error}")
+
+
+def _run_check(opened: Application, job: Job) -> None:
+    """Run a check; only the attempt that still holds the lease records its result."""
+    candidate = str(job.payload["candidate"])
+    result = run_check(
+        str(job.payload["check"]),
+        model=load_model(opened.blobs, opened.operations.check_files(candidate)),
+        data=load_evaluation(opened.blobs, str(job.payload["evaluation"]), candidate),
+        seed=int(job.payload["seed"]),
+        clock=lambda: format_time(utc_now()),
+    )
+    if not opened.records.beat_job(job, lease_seconds=60, done=1, total=1):
+        return
+    digest = opened.operations.record_check(result)
+    opened.records.complete_job(job, {"statement": digest, "verdict": result.verdict})
