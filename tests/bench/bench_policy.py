@@ -1,0 +1,44 @@
+"""One decision over every shipped pack, and the command line's help from the shell."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from govern.policy.document import load_pack
+from govern.policy.evaluate import evaluate
+from tests.support.evidence import allowed_evidence
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def bench_decide() -> dict[str, Any]:
+    packs = [load_pack(path.read_bytes()) for path in sorted(ROOT.glob("policies/*/policy.yaml"))]
+    evidence, now, rounds = allowed_evidence(), datetime.now(UTC), []
+    for _ in range(7):
+        started = time.perf_counter()
+        for _ in range(50):
+            evaluate(packs, evidence, now)
+        rounds.append((time.perf_counter() - started) / 50 * 1000)
+    return {"name": "policy.decide_ms", "value": min(rounds), "unit": "ms", "goal": "<=5",
+            "against": f"{len(packs)} packs", "rounds": rounds}
+
+
+def bench_shell() -> list[dict[str, Any]]:
+    rows = []
+    for name, module, goal in (
+        ("cli.help_ms", "govern.cli.main", "<=200"), ("verifier.start_ms", "govern.verifier", "<=150")
+    ):
+        rounds = []
+        for _ in range(7):
+            started = time.perf_counter()
+            subprocess.run([sys.executable, "-m", module, "--help"], cwd=ROOT, check=True,
+                           capture_output=True)
+            rounds.append((time.perf_counter() - started) * 1000)
+        rows.append({"name": name, "value": min(rounds), "unit": "ms", "goal": goal,
+                     "against": "one process from the shell", "rounds": rounds})
+    return rows
