@@ -75,6 +75,10 @@ class OnnxModel:
         label, score = self._session.run(["label", "score"], feed)
         if label.shape != (len(rows),) or score.shape != (len(rows),):
             raise InvalidRequestError("the model gave another number of answers than rows")
+        if not np.isin(label, (0, 1)).all():
+            raise InvalidRequestError("the model gave labels other than 0 and 1")
+        if not ((score >= 0) & (score <= 1.00001)).all():
+            raise InvalidRequestError("the model gave scores that are not shares from 0 to 1")
         return label, score
 
 
@@ -93,7 +97,7 @@ def refuse_unsafe(files: Mapping[str, bytes]) -> None:
                 f"{name} can run code when it is loaded; export the model to ONNX "
                 "(skl2onnx, torch.onnx.export) or skops and register that"
             )
-    if set(files) < {"model.onnx", "model.json"}:
+    if set(files) != {"model.onnx", "model.json"}:
         raise InvalidRequestError("a candidate folder holds model.onnx and model.json")
     if len(files["model.onnx"]) > MODEL_BYTES_MAX:
         raise InvalidRequestError(f"model.onnx is over {MODEL_BYTES_MAX} bytes")

@@ -42,7 +42,7 @@ def run(model: Model, data: CheckData, seed: int, parameters: dict[str, Any]) ->
         "paths": paths,
         "evaluations": first.evaluations + second.evaluations,
         "additivity_error": first.additivity_error,
-        "protected_share": 0.0,
+        "protected_share": _protected_share(model, data, filled[sample], sample, first),
         "global": _global(model.columns, first),
         "by_group": _by_group(model.columns, first, groups),
         "gap": _gap(model.columns, first, groups),
@@ -73,6 +73,27 @@ def _scorer(model: Model, data: CheckData) -> shapley.Function:
         return model.predict(rows, protected)[1].astype(float)
 
     return score
+
+
+def _protected_share(
+    model: Model,
+    data: CheckData,
+    rows: np.ndarray,
+    sample: np.ndarray,
+    found: shapley.Attributions,
+) -> float:
+    """Return how much protected inputs move the score, as a share of all attribution.
+
+    The mean change of the score when each person's own group is given instead of the
+    commonest one, over that change plus the mean sum of absolute attributions. A model
+    that is given no protected attribute has a share of zero by construction.
+    """
+    if not model.protected:
+        return 0.0
+    own = model.predict(rows, data.protected_of(model, sample))[1].astype(float)
+    moved = float(np.abs(own - found.output).mean())
+    total = moved + float(np.abs(found.values).sum(axis=1).mean())
+    return moved / total if total else 0.0
 
 
 def _global(columns: list[str], found: shapley.Attributions) -> list[dict[str, Any]]:

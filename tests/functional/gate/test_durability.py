@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import resource
 import threading
@@ -30,7 +31,7 @@ from tests.support.gate_lab import (
 )
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
-KILLS = 20
+KILLS = int(os.environ.get("GATE_TEST_KILLS", "20"))
 FAST = {"GOVERN_GATE_PUBLISH_SECONDS": "0.05", "GOVERN_GATE_SEGMENT_BYTES_MAX": "65536"}
 
 
