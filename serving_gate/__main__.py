@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -30,6 +31,7 @@ from serving_gate.settings import Settings
 from serving_gate.snapshot import SnapshotKeeper, fetch
 
 SWITCH_SECONDS = 0.0005
+COLLECT_OBJECTS = 50_000
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,8 +73,8 @@ def _parser() -> argparse.ArgumentParser:
 async def run(options: argparse.Namespace) -> int:
     """Serve until a signal comes, then drain."""
     loop = asyncio.get_running_loop()
-    sys.setswitchinterval(SWITCH_SECONDS)
     gate = build(options, loop)
+    _tune()
     try:
         server = await loop.create_server(
             lambda: ClientConnection(gate), options.host, options.port, backlog=1024
@@ -107,6 +109,17 @@ async def run(options: argparse.Namespace) -> int:
         task.cancel()
     await gate.drain()
     return 0
+
+
+def _tune() -> None:
+    """Hand the interpreter over quickly to the disk's thread, and collect garbage seldom.
+
+    A request leaves no cycles behind; what lives now lives as long as the process.
+    """
+    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_OBJECTS, 20, 20)
 
 
 def build(options: argparse.Namespace, loop: asyncio.AbstractEventLoop) -> Gate:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +60,7 @@ class Callers:
             raise MalformedError(f"{path.name} is not a callers file") from None
         return cls(known)
 
-    def identify(self, fields: dict[bytes, bytes]) -> Caller | None:
+    def identify(self, fields: Mapping[bytes, bytes]) -> Caller | None:
         """Return the caller that the credentials name, or None."""
         if self._known is None:
             return ANONYMOUS

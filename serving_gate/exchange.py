@@ -75,7 +75,7 @@ class Exchange:
         if asked is None:
             return self.refuse("not-found", "this gate serves inference paths only")
         self._deployment = asked.deployment
-        named = protocols.refused_header(head.fields)
+        named = protocols.refused_header(head)
         if named is not None:
             return self.refuse("refused-header", f"the header {named.decode()} is not accepted")
         self._caller = gate.callers.identify(head.fields)
@@ -224,6 +224,7 @@ class Exchange:
 
     def upstream_answered(self, head: ResponseHead, body: bytes) -> None:
         """The whole answer has come."""
+        self._call = None  # whom it names as its listener is freed without the collector
         if self._gone:
             return
         self._answer = (head, body)

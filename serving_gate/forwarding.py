@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 
-from serving_gate.heads import RequestHead, ResponseHead
+from serving_gate.heads import HEADS_REMEMBERED, RequestHead, ResponseHead
 
 _HOP = frozenset(
     (
@@ -50,7 +52,7 @@ _random = random.SystemRandom()
 _bits = random.Random(_random.getrandbits(256)).getrandbits
 
 
-def trace_of(fields: dict[bytes, bytes]) -> str:
+def trace_of(fields: Mapping[bytes, bytes]) -> str:
     """Return the W3C trace id of a request, or a new one."""
     given = fields.get(b"traceparent")
     if given is not None:
@@ -70,22 +72,31 @@ def upstream_request(
     drop_credentials: bool,
 ) -> bytes:
     """Return the request as it is sent to the upstream."""
-    named = _connection_names(head.fields)
-    parts = [
-        b"%s %s HTTP/1.1\r\nhost: %s\r\ntraceparent: 00-%s-%016x-01\r\n"
-        % (head.method, path, authority, trace.encode(), _bits(64) | 1)
-    ]
-    for name, value in head.headers:
-        if name in _HOP or name in named or (drop_credentials and name in _CREDENTIALS):
-            continue
-        parts.append(b"%s: %s\r\n" % (name, value))
-    if body or head.method == b"POST":
-        parts.append(b"content-length: %d\r\n" % len(body))
-    parts.append(b"\r\n")
-    parts.append(body)
-    return b"".join(parts)
+    length = b"content-length: %d\r\n" % len(body) if body or head.method == b"POST" else b""
+    return b"%s %s HTTP/1.1\r\nhost: %s\r\ntraceparent: 00-%s-%016x-01\r\n%s%s\r\n%s" % (
+        head.method,
+        path,
+        authority,
+        trace.encode(),
+        _bits(64) | 1,
+        _passed_lines(head, drop_credentials),
+        length,
+        body,
+    )
 
 
+@lru_cache(maxsize=HEADS_REMEMBERED)
+def _passed_lines(head: RequestHead, drop_credentials: bool) -> bytes:
+    """Return the client's header lines that go on to the upstream."""
+    dropped = _HOP | _connection_names(head.fields)
+    if drop_credentials:
+        dropped |= _CREDENTIALS
+    return b"".join(
+        [b"%s: %s\r\n" % (name, value) for name, value in head.headers if name not in dropped]
+    )
+
+
+@lru_cache(maxsize=HEADS_REMEMBERED)
 def response_lines(head: ResponseHead) -> bytes:
     """Return status line and headers of an answer, without the closing empty line."""
     named = _connection_names(head.fields)
@@ -98,7 +109,7 @@ def response_lines(head: ResponseHead) -> bytes:
     return b"".join(parts)
 
 
-def _connection_names(fields: dict[bytes, bytes]) -> frozenset[bytes]:
+def _connection_names(fields: Mapping[bytes, bytes]) -> frozenset[bytes]:
     value = fields.get(b"connection")
     if value is None or value in (b"keep-alive", b"close"):
         return frozenset()

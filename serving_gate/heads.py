@@ -5,17 +5,23 @@ bare CR or LF, no obs-fold, no space before a colon, no control characters, no e
 header names. Framing is accepted only when a single reading is possible: one
 Content-Length of digits, or exactly ``Transfer-Encoding: chunked``, never both.
 
+Clients and upstreams repeat themselves: the last few hundred heads are remembered with
+their reading, which depends on nothing but their bytes. A refused head is read each time.
+
 It does not judge paths or credentials: see ``protocols.py`` and ``callers.py``.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 HEAD_BYTES_MAX = 32 << 10
 HEADERS_MAX = 100
 TARGET_BYTES_MAX = 4096
+HEADS_REMEMBERED = 512
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _HEADER_LINES = rb"((?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n)*)\r\n"
 _REQUEST = re.compile(
@@ -41,7 +47,7 @@ _SINGLE = frozenset(
         b"upgrade",
     )
 )
-Headers = list[tuple[bytes, bytes]]
+Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class BadHeadError(ValueError):
@@ -52,33 +58,34 @@ class BadHeadError(ValueError):
         self.status = status
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RequestHead:
-    """A request head whose framing has one meaning."""
+    """A request head whose framing has one meaning; shared by requests with the same bytes."""
 
     method: bytes
     target: bytes
     headers: Headers
-    fields: dict[bytes, bytes]
+    fields: Mapping[bytes, bytes]
     length: int
     chunked: bool
     keep_alive: bool
     expects_continue: bool
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ResponseHead:
     """A response head. ``length`` is None where the body ends with the connection."""
 
     status: int
     reason: bytes
     headers: Headers
-    fields: dict[bytes, bytes]
+    fields: Mapping[bytes, bytes]
     length: int | None
     chunked: bool
     keep_alive: bool
 
 
+@lru_cache(maxsize=HEADS_REMEMBERED)
 def read_request(data: bytes) -> RequestHead:
     """Read a request head, up to and including its empty line.
 
@@ -105,6 +112,7 @@ def read_request(data: bytes) -> RequestHead:
     return RequestHead(method, target, headers, fields, length, chunked, keep, bool(expects))
 
 
+@lru_cache(maxsize=HEADS_REMEMBERED)
 def read_response(data: bytes, method: bytes) -> ResponseHead:
     """Read the head of an upstream's answer to ``method``.
 
@@ -134,7 +142,7 @@ def read_response(data: bytes, method: bytes) -> ResponseHead:
 
 
 def _fields(lines: bytes) -> tuple[Headers, dict[bytes, bytes]]:
-    headers: Headers = []
+    headers: list[tuple[bytes, bytes]] = []
     fields: dict[bytes, bytes] = {}
     for line in lines.split(b"\r\n")[:-1]:
         name, _, value = line.partition(b":")
@@ -145,7 +153,7 @@ def _fields(lines: bytes) -> tuple[Headers, dict[bytes, bytes]]:
         headers.append((name, value))
     if len(headers) > HEADERS_MAX:
         raise BadHeadError(f"more than {HEADERS_MAX} headers", 431)
-    return headers, fields
+    return tuple(headers), fields
 
 
 def _chunked(fields: dict[bytes, bytes], minor: bytes) -> bool:

@@ -16,9 +16,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
+
+from serving_gate.heads import HEADS_REMEMBERED, RequestHead
 
 _NAME = rb"([a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?)"
 _ROUTES: tuple[tuple[str, str, re.Pattern[bytes]], ...] = (
@@ -80,15 +83,16 @@ def upstream_path(kind: str, target: bytes) -> bytes:
     return _OWN_PATHS.get(kind, target)
 
 
-def refused_header(fields: dict[bytes, bytes]) -> bytes | None:
+@lru_cache(maxsize=HEADS_REMEMBERED)
+def refused_header(head: RequestHead) -> bytes | None:
     """Return the first header that could select another model or another path."""
-    for name in fields:
+    for name in head.fields:
         if name in SELECTOR_HEADERS or b"_" in name:
             return name
     return None
 
 
-def refused_body(kind: str, body: bytes, fields: dict[bytes, bytes]) -> str | None:
+def refused_body(kind: str, body: bytes, fields: Mapping[bytes, bytes]) -> str | None:
     """Return why a body may not be forwarded: it points at data that the record lacks.
 
     Args:
@@ -107,7 +111,7 @@ def refused_body(kind: str, body: bytes, fields: dict[bytes, bytes]) -> str | No
     return None
 
 
-def _refused_json(body: bytes, fields: dict[bytes, bytes]) -> str | None:
+def _refused_json(body: bytes, fields: Mapping[bytes, bytes]) -> str | None:
     """Look at an Open Inference body whose text has escapes."""
     head = fields.get(b"inference-header-content-length")
     if head is not None:
