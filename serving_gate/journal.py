@@ -111,6 +111,7 @@ class Journal:
         self._descriptor = -1
         self._durable_bytes = 0
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.bytes = sum(path.stat().st_size for _, path in segments(folder))
 
     def append(self, first: int, data: bytes) -> None:
         """Make frames durable.
@@ -128,6 +129,7 @@ class Journal:
             _write_all(self._descriptor, data)
             os.fdatasync(self._descriptor)
             self._durable_bytes += len(data)
+            self.bytes += len(data)
         except OSError as error:
             self._abandon()
             raise StorageError(f"cannot record: {error.strerror}") from error
@@ -152,6 +154,7 @@ class Journal:
         finally:
             os.close(folder)
         self._durable_bytes = len(header)
+        self.bytes += len(header)
 
     def _abandon(self) -> None:
         if self._descriptor < 0:

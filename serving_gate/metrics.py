@@ -22,6 +22,9 @@ def render(gate: Gate) -> bytes:
     ]
     for name, pool in sorted(gate.pools.items()):
         lines.append(f'govern_gate_upstream_sent_total{{deployment="{name}"}} {pool.sent}')
+    lines += gate.recorder.commits.lines(
+        "govern_gate_commit_seconds", "From a batch's making until it is durable."
+    )
     for name, kind, text, value in _gauges(gate):
         full = f"govern_gate_{name}"
         lines += [f"# HELP {full} {text}", f"# TYPE {full} {kind}", f"{full} {value}"]
@@ -42,12 +45,7 @@ def _gauges(gate: Gate) -> list[tuple[str, str, str, float]]:
             recorder.failures,
         ),
         ("commits_total", "counter", "Batches handed to the disk.", recorder.batches),
-        (
-            "commit_seconds_total",
-            "counter",
-            "Time spent on them.",
-            round(recorder.commit_seconds, 6),
-        ),
+        ("spool_bytes", "gauge", "Bytes of payload segments.", recorder.spool_bytes),
         ("connections", "gauge", "Client connections.", len(gate.connections)),
         ("snapshot_version", "gauge", "Version of the snapshot in use.", version),
         ("snapshots_rejected_total", "counter", "Snapshots refused.", keeper.rejected),

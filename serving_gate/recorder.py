@@ -38,6 +38,7 @@ from govern.errors import CheckpointError, GovernError, StorageError
 from govern.transparency.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from govern.transparency.note import NoteSigner
 from serving_gate.edge_tree import EdgeTree, File
+from serving_gate.histogram import Histogram
 from serving_gate.journal import Journal, check_journal
 from serving_gate.keyring import Keyring
 from serving_gate.log_files import LogFolder
@@ -91,7 +92,7 @@ class Recorder:
         self.log = LogFolder(folder / "log")
         self.published_size = 0
         self.batches = self.failures = 0
-        self.commit_seconds = 0.0
+        self.commits = Histogram()
         self.last_error: str | None = None
         self._signer = signer
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -115,6 +116,11 @@ class Recorder:
     def waiting(self) -> int:
         """Number of records that are not durable yet."""
         return len(self._waiting)
+
+    @property
+    def spool_bytes(self) -> int:
+        """Bytes of payload segments on disk."""
+        return self._journal.bytes
 
     def _recover(self, payloads: Path) -> None:
         """Continue where the journal ends, by the same steps that write."""
@@ -195,7 +201,7 @@ class Recorder:
         self._busy = False
         self.last_error = error
         self.batches += 1
-        self.commit_seconds += time.monotonic() - batch.started
+        self.commits.observe(time.monotonic() - batch.started)
         if error is None:
             self._integrate(batch.leaves)
         elif batch.keys:
