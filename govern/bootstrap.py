@@ -18,9 +18,9 @@ from govern.adapters.keys_files import (
     lineage_origin,
 )
 from govern.adapters.log_files import LogFiles
+from govern.adapters.pack_files import load_packs
 from govern.adapters.sql.records import Records
 from govern.errors import StorageError
-from govern.policy.document import Pack, load_pack
 from govern.services.operations import Operations
 from govern.services.recording import Recorder
 from govern.settings import Settings
@@ -106,19 +106,6 @@ def open_application(settings: Settings) -> Application:
         snapshot_seconds=settings.snapshot_seconds,
     )
     return Application(settings, records, blobs, log, keys, trust, operations)
-
-
-def load_packs(folder: Path) -> list[Pack]:
-    """Read every pack of a folder.
-
-    Raises:
-        StorageError: there is none.
-        PolicyError: one cannot be read; the sentence says where.
-    """
-    files = sorted(folder.glob("*/policy.yaml"))
-    if not files:
-        raise StorageError(f"no policy packs in {folder.name}")
-    return [load_pack(file.read_bytes(), f"{file.parent.name}/policy.yaml") for file in files]
 
 
 def gate_names(application: Application) -> list[tuple[str, str]]:

@@ -34,20 +34,9 @@ def request(
     as_json: JsonOption = False,
 ) -> None:
     """Put the newest decision about a candidate to the reviewers."""
-    from govern.domain.evidence import decision_digest as digest_of_decision
-    from govern.errors import ConflictError
-    from govern.services.approving import newest_decision
-    from govern.services.tracing import statements_about
-
     with opened() as application:
         digest = find_candidate(application, candidate)
-        if decision_digest is not None:
-            recorder = application.operations.recorder
-            newest = newest_decision(statements_about(recorder, digest), digest)
-            own = digest_of_decision(newest)
-            if own != decision_digest:
-                raise ConflictError(f"the service decided {own}, not {decision_digest}")
-        found = application.operations.request_approval(digest, by)
+        found = application.operations.request_approval(digest, by, decision_digest)
     show_done(f"requested: {found}", {"request": found, "candidate": digest}, as_json=as_json)
 
 

@@ -1,4 +1,4 @@
-"""``govern candidate``: register, list and show candidates."""
+"""``govern candidate``: register, list, show and export candidates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from govern.cli.output import (
 )
 from govern.errors import InvalidRequestError
 
-app = new_app("Register, list and show candidates.")
+app = new_app("Register, list, show and export candidates.")
 FILE_BYTES_MAX = 2 << 30
 FILES_MAX = 1_000
 
@@ -68,6 +68,26 @@ def show(
     with opened() as application:
         row = application.records.candidate(find_candidate(application, candidate))
     show_value(row, as_json=as_json)
+
+
+@app.command()
+def export(
+    candidate: Annotated[str, typer.Argument(help="Name or digest.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")],
+    without_model: Annotated[bool, typer.Option(help="Leave the model's bytes out.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a candidate's evidence as a folder that `govern ci` reads offline."""
+    from govern.adapters.evidence_files import write_evidence
+    from govern.services.exporting import export_evidence
+
+    with opened() as application:
+        digest = find_candidate(application, candidate)
+        recorder, blobs = application.operations.recorder, application.blobs
+        files = export_evidence(recorder, blobs, digest, with_model=not without_model)
+    write_evidence(output, files)
+    value = {"candidate": digest, "folder": str(output), "files": len(files)}
+    show_done(f"wrote {len(files)} files to {output}", value, as_json=as_json)
 
 
 def read_folder(folder: Path) -> dict[str, bytes]:

@@ -33,6 +33,7 @@ COMMANDS = {
     "candidate": Command("govern.cli.candidate", "register, list and show candidates"),
     "check": Command("govern.cli.check", "run, list and show checks"),
     "policy": Command("govern.cli.policy", "list policy packs, evaluate a candidate"),
+    "ci": Command("govern.cli.ci", "decide about one candidate's evidence in a pipeline"),
     "approval": Command("govern.cli.approval", "ask for approval, vote, withdraw, list"),
     "admission": Command("govern.cli.admission", "admit, suspend, reinstate, revoke, list"),
     "verify": Command("govern.verifier.__main__", "verify a dossier, bundle, report or receipt"),

@@ -5,6 +5,7 @@ It orders the services; what is decided is decided in the pure layers below.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -168,21 +169,33 @@ class Operations:
         evidence = tracing.evidence_for(self.recorder, candidate)
         return evidence_document(evidence, as_of_date(self.recorder.clock()))
 
-    def request_approval(self, candidate: str, by: str) -> str:
+    def request_approval(self, candidate: str, by: str, expected: str | None = None) -> str:
         """Put the newest decision to reviewers; return the request's id.
 
+        Args:
+            candidate: the candidate digest.
+            by: who asks.
+            expected: the decision digest that `govern ci` printed; None: any.
+
         Raises:
-            ConflictError: the decision is a denial, or a request is open already.
+            ConflictError: the decision is a denial or not the expected one, or a request
+                is open already.
         """
         index = tracing.statements_about(self.recorder, candidate)
         decision = approving.newest_decision(index, candidate)
         value = decision.statement.predicate["govern"]
+        own = decision_digest(decision)
+        if expected is not None and not hmac.compare_digest(own, expected):
+            raise ConflictError(
+                f"the service decided {own} as of {value['as_of']}, not {expected}; the "
+                "evidence, the packs or the day differ: decide again and compare"
+            )
         if value["outcome"] == "deny":
             raise ConflictError("the decision is deny; there is nothing to approve")
         return self.store.add_request(
             candidate=candidate,
             decision=decision.digest,
-            decision_digest=decision_digest(decision),
+            decision_digest=own,
             requested_by=by,
             requested_at=format_time(self.recorder.clock()),
             tier=str(value["approvals"]["tier"]),

@@ -176,7 +176,7 @@ class Actions(Protocol):
     ) -> str:
         """Record a vote (``approve``, ``reject`` or ``dissent``); return its digest."""
 
-    def request_approval(self, candidate: str, by: str) -> str:
+    def request_approval(self, candidate: str, by: str, expected: str | None = None) -> str:
         """Ask reviewers about the newest decision; return the request's id."""
 
     def withdraw_request(self, request_id: str, by: str) -> None:

@@ -52,7 +52,7 @@ class FakeServices:
             raise RefusedError("ada cannot approve", ["separation of duties", "not a reviewer"])
         return self._note("approve", request_id, approver_email, vote, comment, evidence_read)
 
-    def request_approval(self, candidate: str, by: str) -> str:
+    def request_approval(self, candidate: str, by: str, expected: str | None = None) -> str:
         """Note."""
         self._note("request_approval", candidate, by)
         return self.records.list_requests()[0].id

@@ -76,10 +76,13 @@ def decisions(digest: str) -> tuple[Response, int]:
 
 @blueprint.post("/approval-requests")
 def request_approval() -> tuple[Response, int]:
-    """Ask reviewers about a candidate's newest decision."""
+    """Ask reviewers about the newest decision; refused if `decision_digest` is another."""
     require_role("author", "validator")
-    candidate = check_digest(text(body(), "candidate"))
-    return jsonify({"id": services().request_approval(candidate, person().email)}), 201
+    value = body()
+    expected = check_digest(text(value, "decision_digest")) if "decision_digest" in value else None
+    candidate = check_digest(text(value, "candidate"))
+    made = services().request_approval(candidate, person().email, expected)
+    return jsonify({"id": made}), 201
 
 
 @blueprint.post("/approval-requests/<request_id>/<any(approve, reject, dissent):vote>")

@@ -1,0 +1,1 @@
+"""What ``govern ci`` writes: one pure function per format, from a report to text."""
