@@ -2,7 +2,7 @@
 
 ``create_keys`` runs once, on purpose (``govern init``). Each role has its own key:
 certificate authority, certificate log, timestamp authority, lineage log, one log per
-gate, snapshots, report. Files are readable by their owner alone.
+gate, snapshots, report and releases, in-toto layouts. Files are readable by their owner alone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from govern.adapters.files import write_durably
 from govern.errors import StorageError
 from govern.transparency.canonical import canonical_json
 from govern.transparency.encoding import b64
-from govern.transparency.envelope import sign_envelope
+from govern.transparency.envelope import open_parts, sign_envelope
 from govern.transparency.identity import (
     Identity,
     issue_identity,
@@ -38,10 +38,11 @@ from govern.transparency.identity import (
     name,
 )
 from govern.transparency.note import NoteSigner, full_key_id
+from govern.transparency.oms import write_key_bundle
 from govern.transparency.timestamp import make_timestamp
 from govern.transparency.trust import MEDIA_TYPE, Window
 
-_EC_ROLES = ("ca", "ct", "tsa", "report")
+_EC_ROLES = ("ca", "ct", "tsa", "report", "layout")
 _NOTE_ROLES = ("lineage-log", "snapshot")
 
 
@@ -84,8 +85,6 @@ class KeyFiles:
             now=now,
         )
         envelope = sign_envelope(payload, key)
-        from govern.transparency.envelope import open_parts
-
         timestamp = make_timestamp(
             open_parts(envelope)[1],
             now=now,
@@ -95,6 +94,19 @@ class KeyFiles:
         )
         return envelope, certificate, timestamp
 
+    def sign_release(self, payload: bytes, now: datetime) -> bytes:
+        """Sign a folder's statement with the long-lived release key; return the key bundle."""
+        key = self.ec_key("report")
+        envelope = sign_envelope(payload, key)
+        timestamp = make_timestamp(
+            open_parts(envelope)[1],
+            now=now,
+            tsa_key=self.ec_key("tsa"),
+            tsa_cert=self.certificate("tsa"),
+            serial=secrets.randbits(63),
+        )
+        return write_key_bundle(envelope, key.public_key(), timestamp)
+
     def ec_key(self, role: str) -> ec.EllipticCurvePrivateKey:
         """Return the P-256 key of a role."""
         if role not in self._ec:
@@ -102,6 +114,14 @@ class KeyFiles:
             assert isinstance(key, ec.EllipticCurvePrivateKey)
             self._ec[role] = key
         return self._ec[role]
+
+    def spki(self, role: str) -> bytes:
+        """Return the public half of a P-256 key as DER SubjectPublicKeyInfo."""
+        return (
+            self.ec_key(role)
+            .public_key()
+            .public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        )
 
     def certificate(self, role: str) -> x509.Certificate:
         """Return the certificate of a role."""
@@ -199,7 +219,11 @@ def trust_file(keys: KeyFiles, organisation: Organisation, now: datetime) -> byt
                 | {"kind": kind, "validFor": valid}
                 for origin, role, kind in logs
             ],
-            "keys": [{"role": "snapshot", "publicKey": b64(snapshot), "validFor": valid}],
+            "keys": [
+                {"role": "snapshot", "publicKey": b64(snapshot), "validFor": valid},
+                {"role": "release", "publicKey": b64(keys.spki("report")), "validFor": valid},
+                {"role": "layout", "publicKey": b64(keys.spki("layout")), "validFor": valid},
+            ],
             "issuers": [organisation.issuer],
             "roles": {role: list(people) for role, people in organisation.roles.items()},
             "thresholds": {"approval": organisation.approvals},

@@ -97,6 +97,7 @@ def seal_dossier(
         packs={pack.digest: pack.source for pack in opened.operations.packs()},
         gates=[gate.export],
         extra=extra,
+        release=opened.keys.sign_release,
     )
     return auditing.seal(
         recorder, files, [(gate.export, gate.checkpoint)], title=title, signer=people.SERVICE

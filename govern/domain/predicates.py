@@ -5,7 +5,9 @@ Standard predicates where one exists; own ones under ``urn:govern:`` where none 
 
 from __future__ import annotations
 
-MODEL_SIGNATURE = "https://model_signing/signature/v1.0"
+from govern.transparency import oms
+
+MODEL_SIGNATURE = oms.PREDICATE_TYPE
 PROVENANCE = "https://slsa.dev/provenance/v1"
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 SVR = "https://in-toto.io/attestation/svr/v0.2"

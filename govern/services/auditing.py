@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from govern.domain import predicates
@@ -32,9 +33,17 @@ With tools that were written by others:
     # a model or data set folder
     model_signing verify sigstore artifacts/DIGEST --signature statements/FILE \\
         --trust_config sigstore-trust.json --identity SIGNER --identity_provider ISSUER
+    # the same folder with the release key of the trust file, and nothing else
+    jq -r '.keys[] | select(.role == "release") | .publicKey' trust.json \\
+        | base64 -d | openssl pkey -pubin -inform DER -out release.pub
+    model_signing verify key artifacts/DIGEST --signature artifacts/DIGEST.oms.sig.json \\
+        --public_key release.pub
     # every file listed in the manifest
     jq -r '.files[] | (.digest[7:] + "  " + .name)' manifest.json | sha256sum -c
 """
+
+
+Release = Callable[[bytes, datetime], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,7 @@ def gather(
     packs: Mapping[str, bytes],
     gates: Sequence[GateExport],
     extra: Mapping[str, bytes],
+    release: Release | None = None,
 ) -> dict[str, bytes]:
     """Return the dossier's files, not yet sealed.
 
@@ -87,6 +97,7 @@ def gather(
         packs: pack digest to exact bytes, for every pack a decision names.
         gates: gate logs with the records to show.
         extra: other files, such as the report.
+        release: signs each folder's statement with the release key (None: no key bundles).
 
     Raises:
         NotFoundError: a pack or artifact that evidence names is not stored.
@@ -99,6 +110,8 @@ def gather(
         files[f"statements/{item.log_index:06d}-{kind}-{short}.sigstore.json"] = item.bundle
         if item.kind == predicates.MODEL_SIGNATURE:
             files |= _artifact(item, blobs)
+            if release is not None:
+                files[release_path(item)] = release(item.statement.payload, recorder.clock())
         if item.kind == predicates.SVR:
             files |= _packs(item, packs)
     for gate in gates:
@@ -112,6 +125,11 @@ def _artifact(signature: VerifiedStatement, blobs: Any) -> dict[str, bytes]:
     folder = f"artifacts/{hex_of(signature.statement.subject)}"
     resources = signature.statement.predicate["resources"]
     return {f"{folder}/{row['name']}": blobs.get(from_hex(row["digest"])) for row in resources}
+
+
+def release_path(signature: VerifiedStatement) -> str:
+    """Return where a dossier keeps the key bundle of a signed folder."""
+    return f"artifacts/{hex_of(signature.statement.subject)}.oms.sig.json"
 
 
 def _packs(decision: VerifiedStatement, packs: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ from govern.domain.evidence import EvidenceSet, materials
 from govern.services.recording import Recorder
 from govern.transparency.digest import digest_of, folder_digest, hex_of
 from govern.transparency.encoding import format_time
+from govern.transparency.oms import folder_predicate
 from govern.transparency.verify import VerifiedStatement
 
 FilesByName = Mapping[str, bytes]
@@ -26,18 +27,7 @@ def sign_folder(
 ) -> VerifiedStatement:
     """Sign a model or data set folder as OpenSSF Model Signing v1.0 lays down."""
     digests = file_digests(files)
-    predicate = {
-        "serialization": {
-            "method": "files",
-            "hash_type": "sha256",
-            "allow_symlinks": False,
-            "ignore_paths": [],
-        },
-        "resources": [
-            {"name": file, "algorithm": "sha256", "digest": hex_of(digest)}
-            for file, digest in digests
-        ],
-    }
+    predicate = folder_predicate(digests)
     subject = [(name, folder_digest(digests))]
     return recorder.record(predicates.MODEL_SIGNATURE, subject, predicate, signer=signer)
 

@@ -64,7 +64,11 @@ class TrustedLog:
 
 @dataclass(frozen=True, slots=True)
 class TrustedKey:
-    """A raw Ed25519 key for one role."""
+    """A key for one role.
+
+    Raw Ed25519 for ``snapshot``; DER SubjectPublicKeyInfo (P-256) for ``release``, which
+    signs model and data folders, and ``layout``, which signs in-toto layouts.
+    """
 
     role: str
     public_key: bytes
@@ -126,7 +130,7 @@ class TrustRoot:
         raise UntrustedSignerError("the entry's log is not in the trust file")
 
     def role_keys(self, role: str, at: datetime) -> list[bytes]:
-        """Return the raw Ed25519 keys for ``role`` that are valid at ``at``."""
+        """Return the keys for ``role`` that are valid at ``at``, encoded as the role has them."""
         return [key.public_key for key in self.keys if key.role == role and key.valid.covers(at)]
 
     def has_role(self, person: str, role: str) -> bool:

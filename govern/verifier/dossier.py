@@ -53,6 +53,7 @@ from govern.transparency.tree import Tree
 from govern.transparency.trust import TrustRoot
 from govern.transparency.verify import VerifiedStatement, verify_bundle
 from govern.verifier.logs import check_root, open_log
+from govern.verifier.releases import verify_releases
 
 Files = Mapping[str, bytes]
 
@@ -88,7 +89,7 @@ def verify_dossier(files: Files, trust: TrustRoot, as_of: datetime | None = None
     index = StatementIndex(statements)
     admitted = _verify_admissions(index, trust, as_of or seal.proven_at, proved)  # (3)
     _replay_decisions(index, trust, files, proved)  # (4)
-    _verify_artifacts(index, files, proved)  # (5)
+    _verify_artifacts(index, trust, files, proved)  # (5)
     _verify_gates(index, trust, files, seal, admitted, proved)  # (6) (7)
     _verify_seal(files, seal, tree, proved)  # (8)
     return proved
@@ -210,8 +211,10 @@ def _replay_decisions(
     )
 
 
-def _verify_artifacts(index: StatementIndex, files: Files, proved: Proved) -> None:
-    named = 0
+def _verify_artifacts(
+    index: StatementIndex, trust: TrustRoot, files: Files, proved: Proved
+) -> None:
+    named, released = 0, verify_releases(index, trust, files)
     for signature in index.of_kind(predicates.MODEL_SIGNATURE):
         digest = signature.statement.subject
         folder = f"artifacts/{hex_of(digest)}"
@@ -229,7 +232,10 @@ def _verify_artifacts(index: StatementIndex, files: Files, proved: Proved) -> No
                 raise DigestMismatchError(f"{path}: its bytes are not those that were signed")
             named += 1
     proved.say(
-        f"{named} files of models and data sets are byte for byte those signed.", files=named
+        f"{named} files of models and data sets are byte for byte those signed"
+        f"{f'; the release key signed {released} folders' if released else ''}.",
+        files=named,
+        releases=released,
     )
 
 
