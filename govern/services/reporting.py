@@ -13,24 +13,18 @@ from govern.domain.assembling import (
     load_admission,
     load_decision,
 )
-from govern.domain.evidence import EvidenceSet, decision_digest, decision_value, trained_by
+from govern.domain.evidence import EvidenceSet, decision_digest, decision_value
+from govern.domain.lineage_graph import build_graph
+from govern.domain.lineage_reading import Recorded
 from govern.errors import NotFoundError
 from govern.policy.document import Pack
 from govern.services.approving import newest_decision
 from govern.services.recording import Recorder
 from govern.services.serving import current_admissions, evidence_statements
 from govern.services.tracing import statements_about
+from govern.services.viewing_lineage import graph_view
 from govern.transparency.encoding import format_time
 from govern.transparency.verify import VerifiedStatement
-
-KINDS = {
-    predicates.DATASET: "data",
-    predicates.CANDIDATE: "model",
-    predicates.TEST_RESULT: "check",
-    predicates.SVR: "decision",
-    predicates.APPROVAL: "approval",
-    predicates.ADMISSION: "admission",
-}
 
 
 def report_facts(
@@ -74,7 +68,7 @@ def report_facts(
             name: {"statement": item.digest, "result": item.statement.predicate["govern"]}
             for name, item in evidence.checks.items()
         },
-        "lineage": _lineage(evidence),
+        "lineage": _lineage(evidence, statements),
         "approvals": [_approval(item) for item in evidence.approvals],
         "approval_request": {"refused": [dict(item) for item in refused_votes]},
         "admission": _admission(evidence.admission),
@@ -144,49 +138,25 @@ def _regimes(evidence: EvidenceSet, packs: Sequence[Pack]) -> list[dict[str, Any
     return list(rows.values())
 
 
-def _lineage(evidence: EvidenceSet) -> dict[str, Any]:
-    nodes: list[dict[str, Any]] = []
-    edges: list[list[str]] = []
-    assert evidence.candidate is not None
-    model = evidence.candidate.digest
-    previous: dict[str, list[str]] = {"data": [], "features": [], "training": []}
-    for item in evidence.lineage:
-        kind = KINDS.get(item.kind) or ("training" if trained_by(item) else "features")
-        nodes.append(_node(item, kind))
-        previous[kind].append(item.digest)
-    edges += [[one, two] for one in previous["data"] for two in previous["features"]]
-    edges += [[one, two] for one in previous["features"] for two in previous["training"]]
-    edges += [[one, model] for one in previous["training"]]
-    nodes.append(_node(evidence.candidate, "model"))
-    assert evidence.decision is not None
-    for name, check in sorted(evidence.checks.items()):
-        nodes.append({**_node(check, "check"), "label": name})
-        edges += [[model, check.digest], [check.digest, evidence.decision.digest]]
-    nodes.append(_node(evidence.decision, "decision"))
-    for vote in evidence.approvals:
-        nodes.append({**_node(vote, "approval"), "label": vote.statement.predicate["vote"]})
-        edges.append([evidence.decision.digest, vote.digest])
-        if evidence.admission:
-            edges.append([vote.digest, evidence.admission.digest])
-    if evidence.admission:
-        nodes.append(_node(evidence.admission, "admission"))
+def _lineage(evidence: EvidenceSet, statements: Sequence[VerifiedStatement]) -> dict[str, Any]:
+    """Draw the statements the evidence stands on; whether it is closed the evidence says."""
+    graph = build_graph(Recorded.of(item) for item in statements).drawn()
+    superseded = {
+        node.id
+        for node in graph.nodes.values()
+        if node.kind == "check" and node.id not in _newest_checks(evidence)
+    }
+    view = graph_view(graph.part(set(graph.nodes) - superseded))
     return {
         "complete": not evidence.gaps,
         "gaps": list(evidence.gaps),
-        "nodes": nodes,
-        "edges": edges,
+        "nodes": view["nodes"],
+        "edges": view["edges"],
     }
 
 
-def _node(item: VerifiedStatement, kind: str) -> dict[str, Any]:
-    return {
-        "id": item.digest,
-        "kind": kind,
-        "label": item.statement.subjects[0][0] or kind,
-        "digest": item.digest,
-        "by": item.signer,
-        "at": format_time(item.proven_at),
-    }
+def _newest_checks(evidence: EvidenceSet) -> set[str]:
+    return {check.digest for check in evidence.checks.values()}
 
 
 def _approval(item: VerifiedStatement) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def candidate_view(records: ReadRecords, digest: str, now: datetime) -> View:
         "decision": decision,
         "sentence": verdict_sentence(row, decision),
         "checks": check_views(own, now),
-        "lineage": lineage_view(statements, digest),
+        "lineage": lineage_view(statements),
         "votes": vote_views(own, decision),
         "admissions": records.list_admissions(candidate=digest),
         "requests": records.list_requests(candidate=digest),

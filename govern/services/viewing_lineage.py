@@ -1,16 +1,18 @@
 """Read models of single statements, and of the lineage graph they make together.
 
-It draws nothing: nodes and edges are plain values that a figure and a table both show.
+It draws nothing: nodes and edges are plain values that a figure and a table both show. The
+graph itself is ``govern.domain.lineage_graph``'s.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from govern.domain import predicates
+from govern.domain.lineage_graph import LineageGraph, build_graph
+from govern.domain.lineage_reading import Recorded
 from govern.services import ports
 
 View = dict[str, Any]
@@ -39,86 +41,43 @@ def dependencies(provenance: Mapping[str, Any]) -> list[View]:
     ]
 
 
-_WORDS = {
-    "signature": ("model", "Signed files"),
-    "dataset": ("data", "Data set"),
-    "check": ("check", "Check"),
-    "decision": ("decision", "Decision"),
-    "approval": ("approval", "Vote"),
-    "admission": ("admission", "Admission"),
-    "candidate": ("model", "Candidate"),
-}
+def recorded_row(row: ports.StoredStatement) -> Recorded:
+    """Return a stored row as a lineage reads it; it was verified before it was stored."""
+    value = read_statement(row)
+    return Recorded(
+        digest=row.digest,
+        predicate_type=row.predicate_type,
+        subjects=tuple(
+            (item.get("name", ""), f"sha256:{item['digest']['sha256']}")
+            for item in value["subject"]
+        ),
+        predicate=value["predicate"],
+        signer=row.signer,
+        at=row.created_at,
+        log_index=row.log_index,
+    )
 
 
-def lineage_view(rows: Sequence[ports.StoredStatement], candidate: str) -> View:
-    """Return the graph from data to serving: nodes, edges, and the same as table rows."""
-    nodes: list[View] = []
-    made: dict[str, list[str]] = {}
-    for row in rows:
-        if row.kind == "signature":
-            continue
-        statement = read_statement(row)
-        kind, label = _lineage_word(row, statement)
-        if kind is None:
-            continue
-        subjects = [f"sha256:{item['digest']['sha256']}" for item in statement["subject"]]
-        nodes.append(
-            {
-                "id": row.digest,
-                "kind": kind,
-                "label": label,
-                "digest": row.digest,
-                "by": row.signer,
-                "at": row.created_at,
-                "subject": subjects[0],
-                "reads": _reads(row, statement, candidate),
-            }
-        )
-        for subject in subjects:
-            made.setdefault(subject, []).append(row.digest)
-    known = {node["id"] for node in nodes}
-    edges = [
-        (source, node["id"])
-        for node in nodes
-        for read in node["reads"]
-        for source in ([read] if read in known else made.get(read, []))
-        if source != node["id"] and _before(nodes, source, node["id"])
-    ]
-    return {"nodes": nodes, "edges": sorted(set(edges))}
+def lineage_view(rows: Iterable[ports.StoredStatement]) -> View:
+    """Return the graph of stored rows as pages show it; see ``graph_view``."""
+    return graph_view(build_graph(map(recorded_row, rows)))
 
 
-_RANK = ("data", "features", "training", "model", "check", "decision", "approval", "admission")
+def graph_view(graph: LineageGraph) -> View:
+    """Return a graph for a figure and a table: ``nodes``, ``edges``, ``gaps``, ``complete``.
 
-
-def _before(nodes: Sequence[View], source: str, target: str) -> bool:
-    kinds = {node["id"]: node["kind"] for node in nodes}
-    first, second = _RANK.index(kinds[source]), _RANK.index(kinds[target])
-    return first < second and (second - first == 1 or kinds[target] in ("training", "decision"))
-
-
-def _lineage_word(row: ports.StoredStatement, statement: View) -> tuple[str | None, str]:
-    predicate, name = statement["predicate"], statement["subject"][0].get("name", "")
-    if row.predicate_type == predicates.PROVENANCE:
-        training = predicate.get("buildDefinition", {}).get("buildType")
-        return ("training" if training == predicates.BUILD_TRAINING else "features"), name
-    kind, _ = _WORDS.get(row.kind, (None, ""))
-    labels = {
-        "check": predicate.get("govern", {}).get("check"),
-        "decision": predicate.get("govern", {}).get("outcome"),
-        "approval": f"{predicate.get('vote')} {row.signer.split('@')[0]}",
-        "admission": predicate.get("deployment"),
+    A gap is a node of its own in ``missing``, with the first step that asks for it, so that a
+    figure can show where it opens.
+    """
+    shown = graph.drawn()
+    return {
+        "complete": not graph.gaps,
+        "gaps": [gap.sentence for gap in graph.gaps],
+        "nodes": [node.to_json() for node in shown.nodes.values()],
+        "edges": [list(edge) for edge in shown.edges],
+        "missing": [
+            {"id": f"gap:{place}", "kind": gap.kind, "label": gap.what, "asked_by": asker}
+            for place, gap in enumerate(shown.gaps)
+            for asker in [next(id_ for id_ in gap.asked_by if id_ in shown.nodes)]
+        ],
     }
-    return kind, str(labels.get(row.kind) or name)
-
-
-def _reads(row: ports.StoredStatement, statement: View, candidate: str) -> list[str]:
-    predicate = statement["predicate"]
-    if row.predicate_type == predicates.PROVENANCE:
-        return [item["digest"] for item in dependencies(predicate)]
-    if row.kind == "decision":
-        return [item["digest"] for item in predicate.get("govern", {}).get("evidence", [])]
-    if row.kind == "approval":
-        return [str(predicate.get("decision"))]
-    if row.kind == "admission":
-        return [str(item) for item in predicate.get("approvals", [])]
-    return [candidate] if row.kind in ("candidate", "check") else []

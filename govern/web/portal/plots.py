@@ -9,7 +9,7 @@ from flask import url_for
 
 from reports import figures
 from reports.drawing import Drawing
-from reports.lineage_figure import lineage
+from reports.lineage_figure import lineage, natural_width
 
 SAMPLES = 3
 
@@ -87,4 +87,6 @@ def lineage_figure(view: Mapping[str, Any]) -> Drawing | None:
         view["edges"],
         "Lineage, from data to serving",
         href=lambda node: url_for("logs.statement", digest=node["digest"]),
+        missing=view["missing"],
+        width=natural_width(view["nodes"], view["missing"]),
     )
