@@ -14,6 +14,8 @@ from govern.adapters.models_onnx import OnnxModel
 from govern.checks.registry import CheckData
 from govern.transparency.canonical import canonical_json, parse_json
 
+_TABLES = ("features", "labels", "sensitive", "background", "strata")
+
 
 def store_evaluation(
     blobs: BlobFiles,
@@ -25,9 +27,11 @@ def store_evaluation(
     profile: Mapping[str, Any],
     directions: Mapping[str, str],
     positive: str,
+    strata: pd.DataFrame | None = None,
 ) -> str:
     """Store what checks need to look at a candidate; return one digest for all of it."""
     value = {
+        **({} if strata is None else {"strata": blobs.put(_csv(strata))}),
         "features": blobs.put(_csv(features)),
         "labels": blobs.put(_csv(pd.DataFrame({"label": labels}, index=features.index))),
         "sensitive": blobs.put(_csv(sensitive)),
@@ -42,7 +46,7 @@ def store_evaluation(
 def load_evaluation(blobs: BlobFiles, digest: str, candidate: str) -> CheckData:
     """Load an evaluation for one candidate; every table is checked against its digest."""
     value = parse_json(blobs.get(digest))
-    tables = {name: value[name] for name in ("features", "labels", "sensitive", "background")}
+    tables = {name: value[name] for name in _TABLES if name in value}
     frames = {name: _frame(blobs.get(stored)) for name, stored in tables.items()}
     return CheckData(
         features=frames["features"],
@@ -54,6 +58,7 @@ def load_evaluation(blobs: BlobFiles, digest: str, candidate: str) -> CheckData:
         candidate=candidate,
         positive=value["positive"],
         directions=value["directions"],
+        strata=frames.get("strata"),
     )
 
 

@@ -113,6 +113,16 @@ def load_loans() -> LoanData:
     return LoanData(features, labels, sensitive, train, test, profile, csv)
 
 
+def strata(features: pd.DataFrame) -> pd.DataFrame:
+    """Return the declared stratum of each row: the loan's share of the property's value."""
+    bands = pd.cut(
+        features["loanprc"],
+        [0.0, 0.8, 0.95, np.inf],
+        labels=["up to 0.80", "0.80 to 0.95", "over 0.95"],
+    )
+    return pd.DataFrame({"loan to value": bands.astype(str)}, index=features.index)
+
+
 def _without_sentinels(raw: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     cleaned, found = raw.copy(), []
     for column, value in _SENTINELS.items():

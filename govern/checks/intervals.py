@@ -59,3 +59,38 @@ def percentile_interval(samples: np.ndarray, level: float = 0.95) -> tuple[float
     tail = (1 - level) / 2
     low, high = np.quantile(clean, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def flips_to_reverse(k1: float, n1: float, rate2: float, ratio: float = 0.8) -> int:
+    """Return how many answers in the first group must turn for its verdict to turn.
+
+    Below ``ratio``: refusals that must become approvals. At or above it: approvals that
+    must become refusals for the group to fall below.
+    """
+    short = flips_to_reach(k1, n1, rate2, ratio)
+    if short:
+        return short
+    spare = math.floor(k1 - ratio * rate2 * n1 + 1e-9) + 1
+    return int(min(spare, k1)) if rate2 > 0 else 0
+
+
+def holm(chances: np.ndarray) -> np.ndarray:
+    """Return Holm's step-down adjusted p values (Holm, 1979), NaN left where they are."""
+    adjusted = np.asarray(chances, float).copy()
+    known = np.flatnonzero(np.isfinite(adjusted))
+    order = known[np.argsort(adjusted[known], kind="stable")]
+    steps = (len(order) - np.arange(len(order))) * adjusted[order]
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return adjusted
+
+
+def wald_mean(values: np.ndarray, z: float = Z95) -> tuple[float, float, float]:
+    """Return mean and normal interval of a sample; NaN bounds under two values."""
+    count = len(values)
+    if count == 0:
+        return float("nan"), float("nan"), float("nan")
+    mean = float(values.mean())
+    if count < 2:
+        return mean, float("nan"), float("nan")
+    spread = z * float(values.std(ddof=1)) / math.sqrt(count)
+    return mean, mean - spread, mean + spread

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from govern.domain.check import CheckResult, Finding
+from govern.errors import GovernError
 
 CHECKS = ("data", "performance", "fairness", "explainability", "repeatability")
-VERSION = "1"
+VERSION = "2"
 
 
 class Model(Protocol):
@@ -43,6 +44,7 @@ class CheckData:
         candidate: the candidate digest.
         positive: what the positive outcome is called.
         directions: feature to declared direction, ``+`` or ``-``.
+        strata: declared variables, text by row, inside which differences are looked at again.
     """
 
     features: pd.DataFrame
@@ -54,6 +56,7 @@ class CheckData:
     candidate: str
     positive: str = "approve"
     directions: Mapping[str, str] | None = None
+    strata: pd.DataFrame | None = None
 
     @property
     def rows(self) -> np.ndarray:
@@ -93,7 +96,8 @@ def run_check(
         findings, metrics = module.run(model, data, seed, chosen)
         metrics = _plain(metrics)
     except Exception as error:  # A candidate may do anything; the worker must live.
-        message = f"The check could not finish: {type(error).__name__}: {str(error)[:200]}"
+        kind = "" if isinstance(error, GovernError) else f"{type(error).__name__}: "
+        message = f"The check could not finish: {kind}{str(error)[:300]}"
         findings, metrics = [Finding(f"{name}-error", "Check failed", "error", message)], {}
     return CheckResult(
         check=name,

@@ -96,6 +96,7 @@ def _store_evaluation(story: Story) -> str:
         profile=data.profile,
         directions=demo_data.DIRECTIONS,
         positive="approve",
+        strata=demo_data.strata(data.features.iloc[data.test]),
     )
 
 
