@@ -19,7 +19,11 @@ STATUSES = ("pass", "fail", "uncertain", "error", "not-applicable", "waived")
 
 @dataclass(frozen=True, slots=True)
 class RuleResult:
-    """What one rule said (about one item, where the rule looks at several)."""
+    """What one rule said (about one item, where the rule looks at several).
+
+    ``change`` names one evidence path, its value and the nearest value under which the
+    rule, evaluated again, passes. ``waiver`` is the terms digest of the waiver relied on.
+    """
 
     pack: str
     rule: str
@@ -36,6 +40,8 @@ class RuleResult:
     reads: tuple[str, ...]
     evidence: tuple[str, ...]
     fix: str | None
+    change: Mapping[str, Any] | None = None
+    waiver: str | None = None
 
     @property
     def effect(self) -> str:
@@ -51,6 +57,18 @@ class RuleResult:
         if self.status == "fail" and self.severity == "deny":
             return "deny"
         return "review"
+
+    @property
+    def remedy(self) -> str | None:
+        """The smallest change that would make the rule pass, in words; else the rule's fix."""
+        if self.change is None:
+            return self.fix
+        start, end = float(self.change["from"]), float(self.change["to"])
+        way = "rise" if end > start else "fall"
+        return (
+            f"{self.change['path']} is {start:.4g} and must {way} by {abs(end - start):.3g} "
+            f"to {end:.4g}"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object."""
@@ -69,6 +87,7 @@ class PolicyDecision:
     rules: tuple[RuleResult, ...]
     evidence: tuple[Mapping[str, str], ...]
     approvals: Mapping[str, Any]
+    waivers: tuple[Mapping[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object whose canonical form the decision digest covers."""
@@ -80,6 +99,7 @@ class PolicyDecision:
             "rules": [rule.to_json() for rule in self.rules],
             "evidence": [dict(item) for item in self.evidence],
             "approvals": dict(self.approvals),
+            "waivers": [dict(item) for item in self.waivers],
         }
 
     @property

@@ -19,6 +19,7 @@ SUSPENSION = "urn:govern:suspension:v1"
 REINSTATEMENT = "urn:govern:reinstatement:v1"
 REVOCATION = "urn:govern:revocation:v1"
 WAIVER = "urn:govern:waiver:v1"
+WAIVER_REVOCATION = "urn:govern:waiver-revocation:v1"
 ERASURE = "urn:govern:erasure:v1"
 SNAPSHOT = "urn:govern:snapshot:v1"
 ANCHOR = "urn:govern:anchor:v1"
@@ -41,6 +42,7 @@ NAMES = {
     REINSTATEMENT: "reinstatement",
     REVOCATION: "revocation",
     WAIVER: "waiver",
+    WAIVER_REVOCATION: "waiver revocation",
     ERASURE: "erasure",
     SNAPSHOT: "snapshot",
     ANCHOR: "anchor",

@@ -1,7 +1,12 @@
-"""Read a policy pack: YAML bytes to typed rules; errors carry line and column."""
+"""Read a policy pack: YAML bytes to typed rules; errors carry file, line and column.
+
+A pack is immutable: its digest covers its exact bytes. The format is described in
+``docs/reference/policy_language.md`` and, for editors, in ``policies/policy.schema.json``.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -11,53 +16,49 @@ import yaml
 
 from govern.errors import PolicyError
 from govern.policy.expressions import Expression, compile_expression
+from govern.policy.reading import Source, at, choice, compose, day, fields, place_within, plain
 from govern.transparency.digest import digest_of
 
 PACK_BYTES_MAX = 1 << 20
+RULES_MAX = 500
 SEVERITIES = ("deny", "review", "advise")
 STATUSES = ("in-force", "rescinded", "future", "voluntary", "pending")
-_PACK_KEYS = {
-    "id": str,
-    "version": str,
-    "title": str,
-    "jurisdiction": str,
-    "instrument": str,
-    "status": str,
+TIERS = ("default", "low", "medium", "high", "critical")
+QUORUM_MAX = 20
+WAIVER_ROLES = ("compliance",)
+EXPRESSIONS = ("when", "for_each", "subject", "uncertain", "value", "low", "high", "threshold")
+ID = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
+_PACK_KEYS: dict[str, Any] = {
+    **dict.fromkeys(("id", "version", "title", "jurisdiction", "instrument", "status"), str),
     "effective_from": str,
     "rules": list,
 }
-_PACK_OPTIONAL = {
-    "effective_to": str,
-    "supersedes": str,
-    "source": dict,
-    "reviewed_by": str,
-    "reviewed_on": str,
+_PACK_OPTIONAL: dict[str, Any] = {
+    **dict.fromkeys(("effective_to", "supersedes", "reviewed_by", "reviewed_on"), str),
     "applies": str,
+    "why": str,
+    "source": dict,
     "params": dict,
     "approvals": dict,
-    "why": str,
 }
-_RULE_KEYS = {
-    "id": str,
-    "title": str,
-    "citation": str,
-    "severity": str,
-    "require": str,
-    "message": str,
-}
-_EXPRESSIONS = ("when", "for_each", "subject", "uncertain", "value", "low", "high", "threshold")
-_RULE_OPTIONAL = {
-    **dict.fromkeys(_EXPRESSIONS, str),
-    "why": str,
-    "fix": str,
+_RULE_KEYS: dict[str, Any] = dict.fromkeys(("id", "title", "citation", "severity", "message"), str)
+_RULE_OPTIONAL: dict[str, Any] = {
+    **dict.fromkeys(EXPRESSIONS, str),
+    **dict.fromkeys(("require", "declared", "why", "fix", "waivable_by"), str),
     "reads": list,
-    "waivable_by": str,
 }
+_SOURCE_OPTIONAL: dict[str, Any] = dict.fromkeys(("title", "citation", "url", "digest"), str)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule; expressions are compiled."""
+    """One rule; expressions are compiled.
+
+    ``each`` holds, for a rule with ``for_each``, every other expression compiled over the
+    whole list at once, which is how lists are evaluated without converting evidence anew.
+    """
 
     id: str
     title: str
@@ -68,8 +69,11 @@ class Rule:
     fix: str | None
     reads: tuple[str, ...]
     waivable_by: str | None
+    declared: str | None
     require: Expression
     optional: Mapping[str, Expression]
+    each: Mapping[str, Expression]
+    line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,7 @@ class Pack:
     status: str
     effective_from: date
     effective_to: date | None
+    supersedes: str | None
     applies: Expression | None
     params: Mapping[str, Any]
     approvals: Mapping[str, Any]
@@ -93,9 +98,14 @@ class Pack:
     meta: Mapping[str, Any]
 
     def in_force(self, day: date) -> bool:
-        """Say whether the pack is in force on ``day`` (both ends included)."""
+        """Say whether the pack decides on ``day`` (both ends included); a pending one never."""
         ends = self.effective_to is not None and day > self.effective_to
-        return self.effective_from <= day and not ends
+        return self.status != "pending" and self.effective_from <= day and not ends
+
+    def lapsed(self, day: date) -> bool:
+        """Say whether the pack ended before ``day`` though nobody rescinded it."""
+        ended = self.effective_to is not None and day > self.effective_to
+        return ended and self.status != "rescinded"
 
 
 def load_pack(data: bytes, where: str = "policy.yaml") -> Pack:
@@ -108,55 +118,124 @@ def load_pack(data: bytes, where: str = "policy.yaml") -> Pack:
     Raises:
         PolicyError: with file, line and column.
     """
-    if len(data) > PACK_BYTES_MAX:
-        raise PolicyError(f"{where}: a pack has at most {PACK_BYTES_MAX} bytes")
-    try:
-        node = yaml.compose(data.decode("utf-8"), Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise PolicyError(f"{where}{place}: not YAML: {str(error).splitlines()[0][:100]}") from None
-    if node is None:
-        raise PolicyError(f"{where}: the file is empty")
-    value = _checked(node, where, {**_PACK_KEYS}, _PACK_OPTIONAL, "pack")
-    rules = _child(node, "rules")
-    loaded = tuple(_rule(item, where) for item in rules.value)
-    _check_choice(value["status"], STATUSES, where, _child(node, "status"))
-    ids = [rule.id for rule in loaded]
-    if len(set(ids)) != len(ids):
-        raise PolicyError(f"{_at(where, rules)}: two rules have one id")
+    source, node = compose(data, where, PACK_BYTES_MAX)
+    nodes = fields(node, source, _PACK_KEYS, _PACK_OPTIONAL, "pack")
+    value = {key: plain(item, source) for key, item in nodes.items() if key != "rules"}
+    _check_names(value, nodes, source)
+    params = value.get("params", {})
+    starts, ends = _dates(value, nodes, source)
     return Pack(
         id=value["id"],
         version=value["version"],
         title=value["title"],
         jurisdiction=value["jurisdiction"],
         instrument=value["instrument"],
-        status=value["status"],
-        effective_from=_date(value["effective_from"], _at(where, node)),
-        effective_to=_date(value["effective_to"], _at(where, node))
-        if "effective_to" in value
+        status=choice(value["status"], STATUSES, at(source, nodes["status"])),
+        effective_from=starts,
+        effective_to=ends,
+        supersedes=value.get("supersedes"),
+        applies=_expression(nodes["applies"], source, "applies", params)
+        if "applies" in nodes
         else None,
-        applies=compile_expression(value["applies"], _at(where, node))
-        if "applies" in value
-        else None,
-        params=value.get("params", {}),
-        approvals=value.get("approvals", {}),
-        rules=loaded,
+        params=params,
+        approvals=_approvals(nodes.get("approvals"), source),
+        rules=_rules(nodes["rules"], source, params),
         digest=digest_of(data),
         source=data,
-        meta={key: item for key, item in value.items() if key != "rules"},
+        meta=value,
     )
 
 
-def _rule(node: yaml.Node, where: str) -> Rule:
-    value = _checked(node, where, _RULE_KEYS, _RULE_OPTIONAL, "rule")
-    _check_choice(value["severity"], SEVERITIES, where, _child(node, "severity"))
-    place = f"{_at(where, node)}: rule {value['id']}"
-    optional = {
-        key: compile_expression(value[key], f"{place}, {key}")
-        for key in _EXPRESSIONS
+def _check_names(value: Mapping[str, Any], nodes: Mapping[str, yaml.Node], where: Source) -> None:
+    _check_id(value["id"], at(where, nodes["id"]))
+    if not value["version"].strip():
+        raise PolicyError(f"{at(where, nodes['version'])}: the version is empty")
+    if "supersedes" in value:
+        _check_id(value["supersedes"], at(where, nodes["supersedes"]))
+        if value["supersedes"] == value["id"]:
+            raise PolicyError(f"{at(where, nodes['supersedes'])}: a pack cannot supersede itself")
+    if "source" in nodes:
+        source = fields(nodes["source"], where, {}, _SOURCE_OPTIONAL, "source")
+        digest = source.get("digest")
+        if digest is not None and not SHA256.fullmatch(digest.value):
+            raise PolicyError(f"{at(where, digest)}: a digest is sha256: and 64 hexadecimal digits")
+    for name in value.get("params", {}):
+        if not NAME.fullmatch(name):
+            raise PolicyError(f"{at(where, nodes['params'])}: {name!r} is no name like ratio_min")
+
+
+def _check_id(text: str, place: str) -> None:
+    if not ID.fullmatch(text) or len(text) > 100:
+        raise PolicyError(f"{place}: {text!r} is no id like us-ecoa-reg-b")
+
+
+def _dates(
+    value: Mapping[str, Any], nodes: Mapping[str, yaml.Node], where: Source
+) -> tuple[date, date | None]:
+    found = {
+        key: day(value[key], at(where, nodes[key]))
+        for key in ("effective_from", "effective_to", "reviewed_on")
         if key in value
     }
+    starts, ends = found["effective_from"], found.get("effective_to")
+    if ends is not None and ends < starts:
+        raise PolicyError(f"{at(where, nodes['effective_to'])}: the pack ends before it starts")
+    if value["status"] == "rescinded" and ends is None:
+        raise PolicyError(f"{at(where, nodes['status'])}: a rescinded pack needs 'effective_to'")
+    return starts, ends
+
+
+def _approvals(node: yaml.Node | None, where: Source) -> Mapping[str, Any]:
+    """Return quorum per tier and the roles to ask; tiers are whole numbers."""
+    if node is None:
+        return {}
+    found = fields(node, where, {}, {**dict.fromkeys(TIERS, int), "roles": list}, "approvals")
+    value = {key: plain(item, where) for key, item in found.items()}
+    for tier in set(value) & set(TIERS):
+        if not 1 <= value[tier] <= QUORUM_MAX:
+            raise PolicyError(f"{at(where, found[tier])}: a quorum is 1 to {QUORUM_MAX}")
+    _texts(found.get("roles"), where, "roles")
+    return value
+
+
+def _texts(node: yaml.Node | None, where: Source, what: str) -> tuple[str, ...]:
+    value = [] if node is None else plain(node, where)
+    if node is not None and not all(isinstance(item, str) and item for item in value):
+        raise PolicyError(f"{at(where, node)}: {what!r} must be a list of text")
+    return tuple(value)
+
+
+def _rules(node: yaml.Node, where: Source, params: Mapping[str, Any]) -> tuple[Rule, ...]:
+    if not 1 <= len(node.value) <= RULES_MAX:
+        raise PolicyError(f"{at(where, node)}: a pack has 1 to {RULES_MAX} rules")
+    rules: list[Rule] = []
+    for item in node.value:
+        rule = _rule(item, where, params)
+        if rule.id in {other.id for other in rules}:
+            raise PolicyError(f"{at(where, item)}: two rules have the id {rule.id!r}")
+        rules.append(rule)
+    return tuple(rules)
+
+
+def _rule(node: yaml.Node, where: Source, params: Mapping[str, Any]) -> Rule:
+    nodes = fields(node, where, _RULE_KEYS, _RULE_OPTIONAL, "rule")
+    value = {key: plain(item, where) for key, item in nodes.items()}
+    _check_id(value["id"], at(where, nodes["id"]))
+    what = f"rule {value['id']}"
+    choice(value["severity"], SEVERITIES, at(where, nodes["severity"]))
+    if "waivable_by" in nodes:
+        choice(value["waivable_by"], WAIVER_ROLES, at(where, nodes["waivable_by"]))
+    if ("require" in nodes) == ("declared" in nodes):
+        raise PolicyError(f"{at(where, node)}: {what} has either 'require' or 'declared'")
+    if "declared" in nodes and "for_each" in nodes:
+        raise PolicyError(f"{at(where, nodes['for_each'])}: 'declared' takes no 'for_each'")
+    compiled = {
+        key: _expression(nodes[key], where, f"{what}, {key}", params)
+        for key in ("require", *EXPRESSIONS)
+        if key in nodes
+    }
+    if "declared" in nodes:
+        compiled["require"] = _declared(value["declared"], at(where, nodes["declared"]))
     return Rule(
         id=value["id"],
         title=value["title"],
@@ -165,79 +244,40 @@ def _rule(node: yaml.Node, where: str) -> Rule:
         severity=value["severity"],
         message=value["message"],
         fix=value.get("fix"),
-        reads=tuple(map(str, value.get("reads", []))),
+        reads=_texts(nodes.get("reads"), where, "reads"),
         waivable_by=value.get("waivable_by"),
-        require=compile_expression(value["require"], f"{place}, require"),
-        optional=optional,
+        declared=value.get("declared"),
+        require=compiled.pop("require"),
+        optional=compiled,
+        each=_each(nodes, where, params) if "for_each" in nodes else {},
+        line=node.start_mark.line + 1,
     )
 
 
-def _checked(
-    node: yaml.Node,
-    where: str,
-    required: Mapping[str, type],
-    optional: Mapping[str, type],
-    what: str,
-) -> dict[str, Any]:
-    if not isinstance(node, yaml.MappingNode):
-        raise PolicyError(f"{_at(where, node)}: a {what} is a mapping")
-    value: dict[str, Any] = {}
-    for key_node, item in node.value:
-        key = key_node.value
-        expected = required.get(key) or optional.get(key)
-        if expected is None:
-            raise PolicyError(f"{_at(where, key_node)}: unknown field {key!r} in a {what}")
-        if key in value:
-            raise PolicyError(f"{_at(where, key_node)}: {key!r} stands twice")
-        value[key] = _plain(item, where) if key != "rules" else []
-        if not isinstance(value[key], expected):
-            raise PolicyError(f"{_at(where, item)}: {key!r} must be {_NAMES[expected]}")
-    missing = sorted(set(required) - set(value))
-    if missing:
-        raise PolicyError(f"{_at(where, node)}: the {what} lacks {missing[0]!r}")
-    return value
+def _expression(node: yaml.Node, where: Source, what: str, params: Mapping[str, Any]) -> Expression:
+    assert isinstance(node, yaml.ScalarNode)
+    scalar = node
+    return compile_expression(
+        str(node.value), what, params, place=lambda offset: place_within(scalar, where, offset)
+    )
 
 
-_NAMES: dict[Any, str] = {str: "text", list: "a list", dict: "a mapping"}
+def _declared(name: str, place: str) -> Expression:
+    """A person's answer counts if it says something and names who said it."""
+    if not NAME.fullmatch(name):
+        raise PolicyError(f"{place}: {name!r} is no name like intended_users")
+    path = f"candidate.declarations.{name}"
+    parts = [f"has({path})"]
+    parts += [f'has({path}.{key}) && {path}.{key}.matches("\\\\S")' for key in ("answer", "by")]
+    return compile_expression(" && ".join(parts), f"{place}: declared", {})
 
 
-def _plain(node: yaml.Node, where: str) -> Any:
-    """Return plain data; dates stay text; duplicate keys are refused."""
-    if isinstance(node, yaml.MappingNode):
-        result: dict[str, Any] = {}
-        for key, item in node.value:
-            if key.value in result:
-                raise PolicyError(f"{_at(where, key)}: {key.value!r} stands twice")
-            result[key.value] = _plain(item, where)
-        return result
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, where) for item in node.value]
-    if node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float"):
-        number = float(node.value) if "float" in node.tag else int(node.value)
-        if number != number or number in (float("inf"), float("-inf")):
-            raise PolicyError(f"{_at(where, node)}: a number must be finite")
-        return number
-    if node.tag == "tag:yaml.org,2002:bool":
-        return node.value.lower() == "true"
-    return None if node.tag == "tag:yaml.org,2002:null" else node.value
-
-
-def _child(node: yaml.Node, key: str) -> yaml.Node:
-    found: yaml.Node = next(item for name, item in node.value if name.value == key)
-    return found
-
-
-def _at(where: str, node: yaml.Node) -> str:
-    return f"{where}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
-
-
-def _check_choice(value: str, choices: tuple[str, ...], where: str, node: yaml.Node) -> None:
-    if value not in choices:
-        raise PolicyError(f"{_at(where, node)}: {value!r} is not one of {', '.join(choices)}")
-
-
-def _date(text: str, where: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise PolicyError(f"{where}: {text!r} is not a date like 2026-11-24") from None
+def _each(
+    nodes: Mapping[str, yaml.Node], where: Source, params: Mapping[str, Any]
+) -> dict[str, Expression]:
+    items = nodes["for_each"].value
+    return {
+        key: compile_expression(f"({items}).map(item, {nodes[key].value})", key, params)
+        for key in ("require", "subject", "uncertain", "value", "low", "high", "threshold")
+        if key in nodes
+    }

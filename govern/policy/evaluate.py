@@ -2,21 +2,40 @@
 
 Every rule of every pack that applies is evaluated; all reasons come at once. A rule
 that cannot be evaluated is an error and denies. Zero rules evaluated is a denial.
+A pack superseded by one in force is left to its successor; a pack that ended without a
+successor is an error, so that an organisation cannot forget one. No clock: ``now`` says
+the date.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import pairwise
 from typing import Any
 
 from govern.domain.decision import PolicyDecision, RuleResult
+from govern.domain.waiver import counts
 from govern.errors import PolicyError
-from govern.policy.document import Pack, Rule
-from govern.policy.expressions import Failed
+from govern.policy.document import TIERS, Pack, Rule
+from govern.policy.expressions import Failed, Inputs, as_number, as_truth
+from govern.policy.repair import smallest_change
 
 ITEMS_MAX = 10_000
-_INPUTS = ("candidate", "lineage", "checks", "waivers")
+NUMBERS = ("value", "low", "high", "threshold")
+_AGAINST = ("fail", "uncertain", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One pack's question: the pack, the evidence, the day, and the inputs made of them."""
+
+    pack: Pack
+    evidence: Mapping[str, Any]
+    day: date
+    inputs: Inputs
 
 
 def evaluate(packs: Sequence[Pack], evidence: Mapping[str, Any], now: datetime) -> PolicyDecision:
@@ -34,45 +53,80 @@ def evaluate(packs: Sequence[Pack], evidence: Mapping[str, Any], now: datetime) 
         PolicyError: two packs have one id.
     """
     day = now.date()
-    chosen = sorted(packs, key=lambda pack: pack.id)
-    ids = [pack.id for pack in chosen]
-    if len(set(ids)) != len(ids):
-        twice = next(name for name in ids if ids.count(name) > 1)
-        raise PolicyError(f"two packs have the id {twice!r}")
+    read = finite(evidence)
+    inputs = Inputs(read, day.isoformat())
     results: list[RuleResult] = []
     used: list[Pack] = []
-    for pack in chosen:
-        applies = _applies(pack, evidence, day)
-        if applies is False:
-            continue
-        used.append(pack)
-        if isinstance(applies, Failed):
-            results.append(_broken_pack(pack, applies))
-            continue
-        for rule in pack.rules:
-            results += _evaluate_rule(pack, rule, evidence, day)
+    for pack in packs_for(packs, day):
+        asked = _Asked(pack, read, day, inputs)
+        found = _evaluate_pack(asked)
+        if found is not None:
+            used.append(pack)
+            results += found
     return PolicyDecision(
         outcome=_outcome(results),
         as_of=day.isoformat(),
-        candidate=str(evidence.get("candidate", {}).get("digest", "")),
+        candidate=str(_candidate(evidence).get("digest", "")),
         packs=tuple(_describe(pack) for pack in used),
         rules=tuple(results),
         evidence=tuple(dict(item) for item in evidence.get("evidence", [])),
         approvals=_approvals(used, evidence),
+        waivers=_relied_on(results, evidence),
     )
 
 
-def _applies(pack: Pack, evidence: Mapping[str, Any], day: date) -> bool | Failed:
-    if not pack.in_force(day):
-        return False
-    if pack.applies is None:
-        return True
-    return pack.applies.truth(_data(pack, evidence, day))
+def packs_for(packs: Sequence[Pack], day: date) -> list[Pack]:
+    """Return the packs to ask on a day, by id: in force and not superseded, or lapsed.
+
+    Raises:
+        PolicyError: two packs have one id.
+    """
+    chosen = sorted(packs, key=lambda pack: pack.id)
+    for first, second in pairwise(chosen):
+        if first.id == second.id:
+            raise PolicyError(f"two packs have the id {first.id!r}; remove one")
+    replaced = {pack.supersedes for pack in chosen if pack.in_force(day)}
+    return [
+        pack
+        for pack in chosen
+        if pack.id not in replaced and (pack.in_force(day) or pack.lapsed(day))
+    ]
 
 
-def _data(pack: Pack, evidence: Mapping[str, Any], day: date, item: Any = None) -> dict[str, Any]:
-    data = {name: evidence[name] for name in _INPUTS if name in evidence}
-    return {**data, "params": dict(pack.params), "as_of": day.isoformat(), "item": item}
+def finite(value: Any) -> Any:
+    """Return the evidence without numbers that are not finite: they are missing, not small."""
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items() if not _broken(item)}
+    if isinstance(value, list | tuple):
+        return [None if _broken(item) else finite(item) for item in value]
+    return value
+
+
+def _broken(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def _candidate(evidence: Mapping[str, Any]) -> Mapping[str, Any]:
+    candidate = evidence.get("candidate")
+    return candidate if isinstance(candidate, Mapping) else {}
+
+
+def _evaluate_pack(asked: _Asked) -> list[RuleResult] | None:
+    """Return the results, or None where the pack does not apply."""
+    pack = asked.pack
+    if not pack.in_force(asked.day):
+        text = (
+            f"the pack ended on {pack.effective_to} and nothing supersedes it; renew it, "
+            "supersede it, or mark it rescinded"
+        )
+        return [_about_pack(pack, "effective_to", "Whether this pack is up to date", text)]
+    applies = pack.applies.truth(asked.inputs) if pack.applies else True
+    if applies is False:
+        return None
+    if isinstance(applies, Failed):
+        text = f"cannot be evaluated: {applies.message}"
+        return [_about_pack(pack, "applies", "Whether this pack applies", text)]
+    return [result for rule in pack.rules for result in _evaluate_rule(asked, rule)]
 
 
 def _outcome(results: Sequence[RuleResult]) -> str:
@@ -83,103 +137,177 @@ def _outcome(results: Sequence[RuleResult]) -> str:
     return "review" if "review" in effects else "allow"
 
 
-def _evaluate_rule(
-    pack: Pack, rule: Rule, evidence: Mapping[str, Any], day: date
-) -> list[RuleResult]:
-    data = _data(pack, evidence, day)
+def _evaluate_rule(asked: _Asked, rule: Rule) -> list[RuleResult]:
     when = rule.optional.get("when")
-    wanted = when.truth(data) if when else True
+    wanted = when.truth(asked.inputs) if when else True
     if wanted is False:
-        return [_result(pack, rule, evidence, "not-applicable", None, "does not apply here", {})]
+        return [_result(asked, rule, "not-applicable", message="does not apply here")]
     if isinstance(wanted, Failed):
-        return [_result(pack, rule, evidence, "error", None, wanted.message, {})]
-    for_each = rule.optional.get("for_each")
-    if for_each is None:
-        return [_evaluate_item(pack, rule, evidence, data)]
-    items = for_each.evaluate(data)
+        return [_result(asked, rule, "error", message=wanted.message)]
+    if "for_each" not in rule.optional:
+        return [_evaluate_once(asked, rule)]
+    items = rule.optional["for_each"].evaluate(asked.inputs)
     if isinstance(items, Failed):
-        return [_result(pack, rule, evidence, "error", None, items.message, {})]
+        return [_result(asked, rule, "error", message=items.message)]
     if not isinstance(items, list) or len(items) > ITEMS_MAX:
         message = f"for_each gives no list of at most {ITEMS_MAX} items"
-        return [_result(pack, rule, evidence, "error", None, message, {})]
+        return [_result(asked, rule, "error", message=message)]
     if not items:
-        return [_result(pack, rule, evidence, "not-applicable", None, "nothing to look at", {})]
-    each = (_data(pack, evidence, day, item) for item in items)
-    return [_evaluate_item(pack, rule, evidence, with_item) for with_item in each]
+        return [_result(asked, rule, "not-applicable", message="nothing to look at")]
+    return _evaluate_items(asked, rule, items)
 
 
-def _evaluate_item(
-    pack: Pack, rule: Rule, evidence: Mapping[str, Any], data: Mapping[str, Any]
-) -> RuleResult:
-    subject_of = rule.optional.get("subject")
-    named = subject_of.evaluate(data) if subject_of else None
-    subject = named if isinstance(named, str) else None
-    numbers = {
-        key: rule.optional[key].number(data) if key in rule.optional else None
-        for key in ("value", "low", "high", "threshold")
+def _evaluate_once(asked: _Asked, rule: Rule) -> RuleResult:
+    found = {
+        key: expression.evaluate(asked.inputs)
+        for key, expression in {**rule.optional, "require": rule.require}.items()
+        if key not in ("when", "for_each")
     }
-    holds = rule.require.truth(data)
-    if isinstance(holds, Failed):
-        return _result(pack, rule, evidence, "error", subject, holds.message, numbers)
-    status = "pass" if holds else "fail"
-    if holds and "uncertain" in rule.optional:
-        doubt = rule.optional["uncertain"].truth(data)
-        if isinstance(doubt, Failed):
-            return _result(pack, rule, evidence, "error", subject, doubt.message, numbers)
-        status = "uncertain" if doubt else "pass"
-    if status != "pass" and _waived(pack, rule, evidence, str(data["as_of"])):
-        status = "waived"
-    return _result(pack, rule, evidence, status, subject, _message(rule, numbers), numbers)
+    return _judge(asked, rule, found, None)
 
 
-def _message(rule: Rule, numbers: Mapping[str, float | None]) -> str:
+def _evaluate_items(asked: _Asked, rule: Rule, items: Sequence[Any]) -> list[RuleResult]:
+    """Evaluate over the list at once; item by item where one of them errs."""
+    columns = {key: expression.evaluate(asked.inputs) for key, expression in rule.each.items()}
+    whole = all(
+        isinstance(column, list) and len(column) == len(items) for column in columns.values()
+    )
+    results = []
+    for place, item in enumerate(items):
+        if whole:
+            found = {key: column[place] for key, column in columns.items()}
+        else:
+            inputs = asked.inputs.with_item(item)
+            named = {**rule.optional, "require": rule.require}
+            found = {key: named[key].evaluate(inputs) for key in rule.each}
+        results.append(_judge(asked, rule, found, item))
+    return results
+
+
+def _judge(asked: _Asked, rule: Rule, found: Mapping[str, Any], item: Any) -> RuleResult:
+    """Turn what the expressions gave into a status."""
+    subject = found.get("subject")
+    subject = subject if isinstance(subject, str) else None
+    numbers = {key: as_number(found.get(key)) for key in NUMBERS}
+    holds = as_truth(found["require"], rule.require.text)
+    doubt = (
+        as_truth(found["uncertain"], rule.optional["uncertain"].text)
+        if "uncertain" in found
+        else False
+    )
+    broken = _first_failure(holds, doubt, found, numbers)
+    if broken is not None:
+        return _result(asked, rule, "error", subject=subject, message=broken, numbers=numbers)
+    status = "fail" if holds is False else "uncertain" if doubt else "pass"
+    waiver = _waiver(asked, rule) if status != "pass" else None
+    change = None
+    if status != "pass":
+        change = smallest_change(rule, status, numbers, asked.inputs, item)
+    return _result(
+        asked,
+        rule,
+        "waived" if waiver else status,
+        subject=subject,
+        message=_message(asked, rule, numbers),
+        numbers=numbers,
+        change=change,
+        waiver=waiver,
+    )
+
+
+def _first_failure(
+    holds: bool | Failed,
+    doubt: bool | Failed,
+    found: Mapping[str, Any],
+    numbers: Mapping[str, float | None],
+) -> str | None:
+    """Say what could not be evaluated; a declared number that is none is an error too."""
+    for verdict in (holds, doubt):
+        if isinstance(verdict, Failed):
+            return verdict.message
+    for key in NUMBERS:
+        if key in found and numbers[key] is None:
+            detail = found[key].message if isinstance(found[key], Failed) else "no finite number"
+            return f"{key}: {detail}"
+    return None
+
+
+def _message(asked: _Asked, rule: Rule, numbers: Mapping[str, float | None]) -> str:
     text = rule.message
     for key, value in numbers.items():
         text = text.replace("{" + key + "}", "not measured" if value is None else f"{value:.3g}")
+    if rule.declared:
+        text = text.replace("{declared}", declared_answer(asked.evidence, rule.declared))
     return text
 
 
-def _waived(pack: Pack, rule: Rule, evidence: Mapping[str, Any], as_of: str) -> bool:
-    """A waiver counts if two people granted it for this rule and it has not ended."""
-    if rule.waivable_by is None:
-        return False
-    for waiver in evidence.get("waivers", []):
-        same = (waiver.get("pack"), waiver.get("rule")) == (pack.id, rule.id)
-        granted = set(waiver.get("granted_by", []))
-        author = evidence.get("candidate", {}).get("author")
-        until = str(waiver.get("expires_at", ""))[:10]
-        if same and len(granted - {author}) >= 2 and author not in granted and as_of < until:
-            return True
-    return False
+def declared_answer(evidence: Mapping[str, Any], name: str) -> str:
+    """Return what a person declared on the candidate's card, or NOT PROVIDED."""
+    declarations = _candidate(evidence).get("declarations")
+    entry = declarations.get(name) if isinstance(declarations, Mapping) else None
+    answer = entry.get("answer") if isinstance(entry, Mapping) else None
+    by = entry.get("by") if isinstance(entry, Mapping) else None
+    if not isinstance(answer, str) or not answer.strip() or not isinstance(by, str):
+        return "NOT PROVIDED"
+    return f"{answer.strip()} ({by})"
+
+
+def _waiver(asked: _Asked, rule: Rule) -> str | None:
+    """Return the terms of the waiver that covers this rule today and lasts longest."""
+    author = _candidate(asked.evidence).get("author")
+    rows = asked.evidence.get("waivers")
+    if rule.waivable_by is None or not isinstance(author, str) or not isinstance(rows, list):
+        return None
+    names = {"pack": asked.pack.id, "version": asked.pack.version, "rule": rule.id}
+    good = [
+        row
+        for row in rows
+        if isinstance(row, Mapping)
+        and counts(row, day=asked.day, **names)
+        and author not in row["granted_by"]
+    ]
+    best = max(good, key=lambda row: (row["expires_at"], row["terms"]), default=None)
+    return None if best is None else str(best["terms"])
+
+
+def _relied_on(
+    results: Sequence[RuleResult], evidence: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], ...]:
+    terms = {result.waiver for result in results if result.waiver is not None}
+    rows = [row for row in evidence.get("waivers", []) if terms and row.get("terms") in terms]
+    return tuple(dict(row) for row in sorted(rows, key=lambda row: str(row["terms"])))
 
 
 def _result(
-    pack: Pack,
+    asked: _Asked,
     rule: Rule,
-    evidence: Mapping[str, Any],
     status: str,
-    subject: str | None,
+    *,
     message: str,
-    numbers: Mapping[str, float | None],
+    subject: str | None = None,
+    numbers: Mapping[str, float | None] | None = None,
+    change: Mapping[str, Any] | None = None,
+    waiver: str | None = None,
 ) -> RuleResult:
-    if status == "error":
-        message = f"cannot be evaluated: {message}"
+    measured = numbers or {}
     return RuleResult(
-        pack=pack.id,
+        pack=asked.pack.id,
         rule=rule.id,
         title=rule.title,
         severity=rule.severity,
         status=status,
         subject=subject,
-        message=message,
+        message=f"cannot be evaluated: {message}" if status == "error" else message,
         citation=rule.citation,
-        value=numbers.get("value"),
-        low=numbers.get("low"),
-        high=numbers.get("high"),
-        threshold=numbers.get("threshold"),
+        value=measured.get("value"),
+        low=measured.get("low"),
+        high=measured.get("high"),
+        threshold=measured.get("threshold"),
         reads=rule.reads,
-        evidence=_digests_read(rule.reads, evidence),
-        fix=rule.fix if status in ("fail", "uncertain", "error") else None,
+        evidence=_digests_read(rule.reads, asked.evidence),
+        fix=rule.fix if status in _AGAINST else None,
+        change=change,
+        waiver=waiver,
     )
 
 
@@ -193,23 +321,25 @@ def _digests_read(reads: Sequence[str], evidence: Mapping[str, Any]) -> tuple[st
     return tuple(found)
 
 
-def _broken_pack(pack: Pack, failed: Failed) -> RuleResult:
+def _about_pack(pack: Pack, what: str, title: str, message: str) -> RuleResult:
     return RuleResult(
         pack=pack.id,
-        rule="applies",
-        title="Whether this pack applies",
+        rule=what,
+        title=title,
         severity="deny",
         status="error",
         subject=None,
-        message=f"cannot be evaluated: {failed.message}",
+        message=message,
         citation=pack.instrument,
         value=None,
         low=None,
         high=None,
         threshold=None,
-        reads=("candidate",),
+        reads=("candidate",) if what == "applies" else (),
         evidence=(),
-        fix="Give the candidate's card every field that the pack's `applies` names.",
+        fix="Give the candidate's card every field that the pack's `applies` names."
+        if what == "applies"
+        else None,
     )
 
 
@@ -224,8 +354,16 @@ def _describe(pack: Pack) -> dict[str, Any]:
 
 
 def _approvals(packs: Sequence[Pack], evidence: Mapping[str, Any]) -> dict[str, Any]:
-    """The strictest quorum that any pack asks for at the candidate's tier; never under one."""
-    tier = str(evidence.get("candidate", {}).get("risk_tier", ""))
-    asked = [pack.approvals.get(tier, pack.approvals.get("default", 1)) for pack in packs]
-    numbers = [count for count in asked if isinstance(count, int)]
-    return {"quorum": max([1, *numbers]), "roles": ["reviewer"], "tier": tier}
+    """The strictest quorum that any pack asks for at the candidate's tier; never under one.
+
+    A tier that no pack knows gets the strictest quorum named anywhere.
+    """
+    tier = str(_candidate(evidence).get("risk_tier", ""))
+    numbers, roles = [1], {"reviewer"}
+    for pack in packs:
+        known = {key: pack.approvals[key] for key in TIERS if key in pack.approvals}
+        strictest = max(known.values(), default=1)
+        default = known.get("default", 1) if tier in TIERS else strictest
+        numbers.append(known.get(tier, default))
+        roles |= set(pack.approvals.get("roles", []))
+    return {"quorum": max(numbers), "roles": sorted(roles), "tier": tier}

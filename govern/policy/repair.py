@@ -1,0 +1,111 @@
+"""The smallest change that would make a failing rule pass, tried out before it is named.
+
+Only where a rule's ``value`` (or the ``low`` end, for an interval that straddles) is one
+path in the evidence and there is a ``threshold``: the number is moved to the threshold,
+or just past it, and the rule is evaluated again. What does not pass then is not offered.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from govern.policy.document import Rule
+from govern.policy.expressions import EVIDENCE_VARIABLES, Inputs
+
+_PATH = re.compile(r"(?:double\()?((?:candidate|lineage|checks|item)(?:\.\w+|\[[^\]]+\])*)\)?")
+_PART = re.compile(r"\.(\w+)|\[\"([^\"]+)\"\]|\[(item)\]")
+
+
+def smallest_change(
+    rule: Rule,
+    status: str,
+    numbers: Mapping[str, float | None],
+    inputs: Inputs,
+    item: Any,
+) -> dict[str, Any] | None:
+    """Return ``path``, ``from`` and ``to`` of a change that makes the rule pass, or None.
+
+    Args:
+        rule: the rule that failed or was uncertain.
+        status: which of the two.
+        numbers: what its value, low, high and threshold gave.
+        inputs: the inputs it was evaluated on.
+        item: the item it looked at, None without ``for_each``.
+    """
+    threshold = numbers["threshold"]
+    keys = ["low", "high"] if status == "uncertain" else ["value"]
+    for key in keys:
+        start = numbers[key]
+        path = _path(rule, key, item)
+        if threshold is None or start is None or path is None:
+            continue
+        for end in _targets(start, threshold):
+            if _passes(rule, path, end, inputs, item):
+                return {"path": _text(path), "from": start, "to": end}
+    return None
+
+
+def _targets(start: float, threshold: float) -> list[float]:
+    further = math.inf if threshold > start else -math.inf
+    whole = float(math.floor(threshold) + 1 if threshold > start else math.ceil(threshold) - 1)
+    return [threshold, math.nextafter(threshold, further), whole]
+
+
+def _path(rule: Rule, key: str, item: Any) -> tuple[str, ...] | None:
+    expression = rule.optional.get(key)
+    found = _PATH.fullmatch(expression.text.strip()) if expression else None
+    if found is None:
+        return None
+    text = found[1]
+    root = re.match(r"\w+", text)
+    parts = [root[0]] if root else []
+    at = len(parts[0]) if parts else 0
+    while at < len(text):
+        part = _PART.match(text, at)
+        if part is None or (part[3] and not isinstance(item, str)):
+            return None
+        parts.append(part[1] or part[2] or item)
+        at = part.end()
+    return tuple(parts)
+
+
+def _text(path: tuple[str, ...]) -> str:
+    """Return the path as a case's ``change`` writes it."""
+    shown = path[0]
+    for part in path[1:]:
+        shown += f".{part}" if re.fullmatch(r"\w+", part) else f'["{part}"]'
+    return shown
+
+
+def _passes(rule: Rule, path: tuple[str, ...], end: float, inputs: Inputs, item: Any) -> bool:
+    """Say whether the rule holds, without doubt, when one number is another."""
+    data = {**inputs.data, "item": item}
+    changed = _with(data, path, end)
+    if changed is None:
+        return False
+    evidence = {name: changed[name] for name in EVIDENCE_VARIABLES if name in changed}
+    again = Inputs(evidence, inputs.data["as_of"], inputs.data["params"], changed["item"])
+    if rule.require.truth(again) is not True:
+        return False
+    doubt = rule.optional.get("uncertain")
+    return doubt is None or doubt.truth(again) is False
+
+
+def _with(data: Mapping[str, Any], path: tuple[str, ...], end: float) -> dict[str, Any] | None:
+    """Return the data with one number changed; only the branch to it is copied."""
+    result: dict[str, Any] = dict(data)
+    inner: Any = result
+    for part in path[:-1]:
+        if not isinstance(inner, dict) or part not in inner:
+            return None
+        inner[part] = copy.copy(inner[part])
+        inner = inner[part]
+    if not isinstance(inner, dict) or path[-1] not in inner:
+        return None
+    whole = isinstance(inner[path[-1]], int)
+    inner[path[-1]] = int(end) if whole and end == int(end) else end
+    return result
