@@ -1,7 +1,8 @@
 """What the model's scores are made of: globally, per group, and for single decisions.
 
-Every run verifies our Shapley values on sixteen rows against shap's permutation
-explainer. An explanation never clears bias; the fairness check decides that.
+Every run verifies our Shapley values on sixteen rows against shap. The rows of the global
+figures are drawn at random; small groups are topped up for the figures by group alone. An
+explanation never clears bias; the fairness check decides that.
 """
 
 from __future__ import annotations
@@ -9,55 +10,89 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from govern.checks import shapley
+from govern.checks import explanation_quality as quality
+from govern.checks import group_scores, shapley
+from govern.checks.counts import Groups, encode
 from govern.checks.registry import CheckData, Model, Outcome
 from govern.domain.check import Finding
 from govern.transparency.digest import digest_of
 
 ROWS = 120
+GROUP_ROWS = 25
+STABILITY_ROWS = 40
 PATHS_PER_ROW = 400
-ORACLE_ROWS = 16
-ORACLE_BACKGROUND = 25
-ORACLE_PERMUTATIONS = 60
 ORACLE_MAX = 0.03
 ADDITIVITY_MAX = 1e-5
+RANK_RHO_MIN = 0.9
+DELETION_RATIO_MIN = 1.1
 REASONS_MAX = 4
+SAMPLES = 3
+PROXIES_MAX = 8
 
 
 def run(model: Model, data: CheckData, seed: int, parameters: dict[str, Any]) -> Outcome:
     """Explain a sample of rows and judge the explanation's quality."""
-    generator = np.random.default_rng(seed)
     filled, background = _filled(data)
-    sample = np.sort(generator.choice(len(filled), min(ROWS, len(filled)), replace=False))
-    rows, groups = filled[sample], data.sensitive.iloc[sample]
+    base, sample = _sample(data, int(parameters.get("rows", ROWS)), seed)
+    rows = filled[sample]
     function = _scorer(model, data)
     paths = -(-PATHS_PER_ROW // len(background)) * len(background)
     first = shapley.explain(function, rows, background, paths=paths, seed=seed)
-    second = shapley.explain(function, rows[:40], background, paths=paths, seed=seed + 1)
+    again = rows[:STABILITY_ROWS]
+    second = shapley.explain(function, again, background, paths=paths, seed=seed + 1)
+    groups = [encode(name, data.sensitive[name].iloc[sample]) for name in data.sensitive]
+    gaps = [gap for one in groups if (gap := _gap(model.columns, first, one))]
     metrics: dict[str, Any] = {
         "method": "antithetic permutation paths on the score",
         "background": {"rows": len(background), "digest": digest_of(background.tobytes())},
-        "rows": len(rows),
+        "rows": len(base),
+        "rows_with_groups": len(sample),
         "paths": paths,
         "evaluations": first.evaluations + second.evaluations,
         "additivity_error": first.additivity_error,
-        "protected_share": _protected_share(model, data, filled[sample], sample, first),
-        "global": _global(model.columns, first),
-        "by_group": _by_group(model.columns, first, groups),
-        "gap": _gap(model.columns, first, groups),
+        "noise": quality.noise(first),
+        "protected_share": _protected_share(model, data, rows, sample, first),
+        "global": _global(model.columns, first, base),
+        "by_group": {one.name: _by_group(model.columns, first, one) for one in groups},
+        "gap": max(gaps, key=lambda gap: abs(gap["total"]), default=None),
+        "gaps": gaps,
         "proxies": _proxies(model.columns, filled, data),
-        "direction": _direction(model.columns, rows, first, data.directions or {}),
-        "stability": _stability(first.values[:40], second.values),
-        "oracle": _oracle(function, rows[:ORACLE_ROWS], background[:ORACLE_BACKGROUND], seed),
+        "direction": quality.directions(model.columns, rows, first.values, data.directions or {}),
+        "stability": quality.agreement(first.values[: len(again)], second.values),
+        "background_stability": quality.background_stability(function, again, background, seed),
+        "deletion": quality.deletion(function, rows, first, background, seed),
+        "oracle": quality.oracle(function, rows, background, seed),
         "samples": _samples(model.columns, data, sample, rows, first),
     }
     return _findings(metrics), metrics
 
 
+def _sample(data: CheckData, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return which rows are explained: those of the global figures first, then the top-up."""
+    generator = np.random.default_rng(seed)
+    size = len(data.labels)
+    base = np.sort(generator.choice(size, min(count, size), replace=False))
+    chosen = set(base.tolist())
+    extra: list[int] = []
+    for name in data.sensitive:
+        groups = encode(name, data.sensitive[name])
+        for group in groups.names:
+            members = np.flatnonzero(groups.member(group))
+            missing = min(GROUP_ROWS, len(members)) - len(chosen.intersection(members.tolist()))
+            left = np.array([row for row in members.tolist() if row not in chosen], int)
+            if missing > 0:
+                drawn = generator.choice(left, missing, replace=False).tolist()
+                extra += drawn
+                chosen.update(drawn)
+    return base, np.concatenate([base, np.array(sorted(extra), int)])
+
+
 def _filled(data: CheckData) -> tuple[np.ndarray, np.ndarray]:
     """Fill missing values with the background's median, as the models do inside."""
-    median = np.nanmedian(data.background, axis=0)
+    known = np.where(np.isnan(data.background).all(axis=0), 0.0, data.background)
+    median = np.nanmedian(known, axis=0)
     return (
         np.where(np.isnan(data.rows), median, data.rows),
         np.where(np.isnan(data.background), median, data.background),
@@ -96,101 +131,78 @@ def _protected_share(
     return moved / total if total else 0.0
 
 
-def _global(columns: list[str], found: shapley.Attributions) -> list[dict[str, Any]]:
-    order = np.argsort(-np.abs(found.values).mean(axis=0))
+def _global(
+    columns: list[str], found: shapley.Attributions, base: np.ndarray
+) -> list[dict[str, Any]]:
+    values, errors = found.values[: len(base)], found.errors[: len(base)]
+    order = np.argsort(-np.abs(values).mean(axis=0), kind="stable")
     return [
         {
             "feature": columns[at],
-            "mean_abs": np.abs(found.values[:, at]).mean(),
-            "mean": found.values[:, at].mean(),
-            "se": found.errors[:, at].mean(),
+            "mean_abs": np.abs(values[:, at]).mean(),
+            "mean": values[:, at].mean(),
+            "se": errors[:, at].mean(),
         }
         for at in order
     ]
 
 
-def _by_group(columns: list[str], found: shapley.Attributions, groups: Any) -> dict[str, Any]:
-    top = np.argsort(-np.abs(found.values).mean(axis=0))[:10]
-    result: dict[str, Any] = {}
-    for name in groups:
-        values = groups[name].to_numpy()
-        result[name] = {
-            str(group): [
-                {"feature": columns[at], "mean": found.values[values == group, at].mean()}
-                for at in top
-            ]
-            for group in np.unique(values)
-        }
-    return result
-
-
-def _gap(columns: list[str], found: shapley.Attributions, groups: Any) -> dict[str, Any]:
-    """Decompose the score gap between two groups by feature; the parts add up exactly."""
-    race = groups["race"].to_numpy()
-    one, two = race == "white", race == "black"
-    parts = found.values[one].mean(axis=0) - found.values[two].mean(axis=0)
-    order = np.argsort(-np.abs(parts))[:10]
+def _by_group(columns: list[str], found: shapley.Attributions, groups: Groups) -> dict[str, Any]:
+    top = np.argsort(-np.abs(found.values).mean(axis=0), kind="stable")[:10]
     return {
-        "feature": "race",
-        "groups": ["white", "black"],
-        "total": found.output[one].mean() - found.output[two].mean(),
-        "by_feature": [{"feature": columns[at], "value": parts[at]} for at in order],
+        group: [
+            {"feature": columns[at], "mean": found.values[groups.member(group), at].mean()}
+            for at in top
+        ]
+        for group in groups.names
+        if groups.member(group).any()
+    }
+
+
+def _gap(columns: list[str], found: shapley.Attributions, groups: Groups) -> dict[str, Any] | None:
+    """Decompose the largest score gap between two groups; the parts add up to it exactly."""
+    sizes = {name: int(groups.member(name).sum()) for name in groups.names}
+    usable = [name for name in groups.names if sizes[name] >= 2]
+    if len(usable) < 2:
+        return None
+    means = {name: float(found.output[groups.member(name)].mean()) for name in usable}
+    high, low = max(usable, key=means.__getitem__), min(usable, key=means.__getitem__)
+    one, two = groups.member(high), groups.member(low)
+    parts = found.values[one].mean(axis=0) - found.values[two].mean(axis=0)
+    errors = np.sqrt(
+        found.values[one].var(axis=0, ddof=1) / sizes[high]
+        + found.values[two].var(axis=0, ddof=1) / sizes[low]
+    )
+    order = np.argsort(-np.abs(parts), kind="stable")
+    return {
+        "feature": groups.name,
+        "groups": [high, low],
+        "n": [sizes[high], sizes[low]],
+        "total": means[high] - means[low],
+        "by_feature": [
+            {"feature": columns[at], "value": parts[at], "se": errors[at]} for at in order
+        ],
     }
 
 
 def _proxies(columns: list[str], rows: np.ndarray, data: CheckData) -> list[dict[str, Any]]:
-    """AUC of each feature alone for telling whether someone is black; 0.5 tells nothing."""
-    from scipy.stats import rankdata
-
-    member = (data.sensitive["race"] == "black").to_numpy()
-    inside, outside = member.sum(), (~member).sum()
-    found = []
-    for at, name in enumerate(columns):
-        ranks = rankdata(rows[:, at])
-        auc = (ranks[member].sum() - inside * (inside + 1) / 2) / (inside * outside)
-        found.append({"feature": name, "attribute": "race", "auc": max(auc, 1 - auc)})
-    return sorted(found, key=lambda item: -item["auc"])[:8]
-
-
-def _direction(
-    columns: list[str], rows: np.ndarray, found: shapley.Attributions, declared: Any
-) -> list[dict[str, Any]]:
-    result = []
-    for name, sign in sorted(declared.items()):
-        at = columns.index(name)
-        spread = np.cov(rows[:, at], found.values[:, at])[0, 1]
-        observed = "+" if spread > 0 else "-" if spread < 0 else "none"
-        agrees = None if observed == "none" else observed == sign
-        result.append({"feature": name, "declared": sign, "observed": observed, "agrees": agrees})
-    return result
-
-
-def _stability(one: np.ndarray, two: np.ndarray) -> dict[str, float]:
-    from scipy.stats import spearmanr
-
-    same = np.abs(one).argmax(axis=1) == np.abs(two).argmax(axis=1)
-    ranks = spearmanr(np.abs(one).mean(axis=0), np.abs(two).mean(axis=0))
-    return {"top1_same": same.mean(), "rank_rho": float(ranks.statistic)}
-
-
-def _oracle(
-    function: shapley.Function, rows: np.ndarray, background: np.ndarray, seed: int
-) -> dict[str, Any]:
-    """Compare with shap's permutation explainer over the same background."""
-    import shap
-
-    paths = 64 * len(background)
-    ours = shapley.explain(function, rows, background, paths=paths, seed=seed)
-    masker = shap.maskers.Independent(background, max_samples=len(background))
-    explainer = shap.explainers.Permutation(function, masker, seed=seed)
-    theirs = explainer(rows, max_evals=ORACLE_PERMUTATIONS * (2 * rows.shape[1] + 1), silent=True)
-    gap = np.abs(ours.values - theirs.values)
-    return {
-        "library": f"shap {shap.__version__}",
-        "rows": len(rows),
-        "max_abs_difference": gap.max(),
-        "mean_abs_difference": gap.mean(),
-    }
+    """AUC of each feature alone for telling a group from all others; 0.5 tells nothing."""
+    best: dict[tuple[str, str], dict[str, Any]] = {}
+    for name in data.sensitive:
+        groups = encode(name, data.sensitive[name])
+        known = ~groups.unknown
+        for group in groups.names:
+            member = groups.member(group)[known].astype(int)
+            for at, column in enumerate(columns):
+                value = group_scores.auc(member, rows[known, at])["value"]
+                if value is None:
+                    continue
+                found = {"feature": column, "attribute": name, "group": group}
+                found["auc"] = max(value, 1 - value)
+                key = (column, name)
+                if key not in best or best[key]["auc"] < found["auc"]:
+                    best[key] = found
+    return sorted(best.values(), key=lambda item: -item["auc"])[:PROXIES_MAX]
 
 
 def _samples(
@@ -202,7 +214,7 @@ def _samples(
 ) -> list[dict[str, Any]]:
     """Three decisions: the lowest scores, with up to four principal reasons each."""
     result = []
-    for at in np.argsort(found.output, kind="stable")[:3]:
+    for at in np.argsort(found.output, kind="stable")[:SAMPLES]:
         worst = np.argsort(found.values[at], kind="stable")[:REASONS_MAX]
         reasons = [
             {
@@ -213,13 +225,19 @@ def _samples(
             for place in worst
             if found.values[at, place] < 0
         ]
-        row = int(data.features.index[sample[at]])
+        row = _row_name(data.features, int(sample[at]))
         result.append({"row": row, "score": found.output[at], "reasons": reasons})
     return result
 
 
+def _row_name(features: pd.DataFrame, at: int) -> int | str:
+    name = features.index[at]
+    return int(name) if isinstance(name, int | np.integer) else str(name)
+
+
 def _findings(metrics: dict[str, Any]) -> list[Finding]:
     error, oracle, stability = metrics["additivity_error"], metrics["oracle"], metrics["stability"]
+    rho, deletion = stability["rank_rho"], metrics["deletion"]
     return [
         Finding(
             "additivity",
@@ -243,11 +261,22 @@ def _findings(metrics: dict[str, Any]) -> list[Finding]:
         Finding(
             "stability",
             "The same reasons under another seed",
-            "pass" if stability["rank_rho"] >= 0.9 else "uncertain",
-            f"Rank correlation {stability['rank_rho']:.3f}; the top feature is the same for "
+            "pass" if rho is not None and rho >= RANK_RHO_MIN else "uncertain",
+            "Every feature matters alike, so there is no order to keep."
+            if rho is None
+            else f"Rank correlation {rho:.3f}; the top feature is the same for "
             f"{stability['top1_same']:.0%} of the rows.",
-            value=stability["rank_rho"],
-            threshold=0.9,
+            value=rho,
+            threshold=RANK_RHO_MIN,
             unit="correlation",
+        ),
+        Finding(
+            "deletion",
+            "Taking away what is named strongest moves the score most",
+            "pass" if deletion["ratio"] >= DELETION_RATIO_MIN else "uncertain",
+            f"The score moves {deletion['ratio']:.2f} times as far as in a random order.",
+            value=deletion["ratio"],
+            threshold=DELETION_RATIO_MIN,
+            unit="ratio",
         ),
     ]
