@@ -21,6 +21,7 @@ from govern.adapters.log_files import LogFiles
 from govern.adapters.pack_files import load_packs
 from govern.adapters.sql.records import Records
 from govern.errors import StorageError
+from govern.services.indexing import catch_up
 from govern.services.operations import Operations
 from govern.services.recording import Recorder
 from govern.settings import Settings
@@ -77,11 +78,18 @@ def initialise(settings: Settings, organisation: Organisation) -> None:
     write_durably(home / "trust.json", trust)
 
 
-def open_application(settings: Settings) -> Application:
+def open_application(settings: Settings, *, migrate: bool = False) -> Application:
     """Open an initialised home.
+
+    Args:
+        settings: the settings.
+        migrate: create or upgrade the database, and leave its index as it is, so that it
+            can be rebuilt; else the schema must be current, and statements that the log
+            holds and the index lacks are indexed.
 
     Raises:
         StorageError: it has not been initialised.
+        VerificationError: the log is shorter than the index knows, or does not verify.
     """
     home = settings.home
     try:
@@ -92,7 +100,9 @@ def open_application(settings: Settings) -> Application:
     keys = KeyFiles(home / "keys", names["issuer"])
     origin = lineage_origin(names["domain"])
     log = LogFiles(home / "log" / "lineage", keys.note_signer("lineage-log", origin))
-    records = Records.open(settings.database_url)
+    records = Records.open(settings.database_url, migrate=migrate)
+    if not migrate:
+        catch_up(log, records, trust)
     blobs = BlobFiles(home / "blobs")
     recorder = Recorder(signing=keys, log=log, store=records, trust=trust, clock=utc_now)
     operations = Operations(

@@ -13,19 +13,10 @@ from collections.abc import Sequence
 
 from govern.transparency.merkle import EMPTY_ROOT, node_hash
 from govern.transparency.tiles import TILE_WIDTH, entries_path, tile_path
+from govern.transparency.tree import fold
 
 HASH_BYTES = 32
 File = tuple[str, bytes]
-
-
-def fold(hashes: bytes) -> bytes:
-    """Return the root over a power of two of concatenated hashes."""
-    sha256 = hashlib.sha256
-    while len(hashes) > HASH_BYTES:
-        hashes = b"".join(
-            [sha256(b"\1" + hashes[at : at + 64]).digest() for at in range(0, len(hashes), 64)]
-        )
-    return hashes
 
 
 class EdgeTree:

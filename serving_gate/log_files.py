@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from govern.errors import CompletenessError, StorageError
-from govern.transparency.merkle import node_hash
 from govern.transparency.tiles import TILE_WIDTH, entries_path, tile_path
-from serving_gate.edge_tree import HASH_BYTES, EdgeTree, File, fold
+from govern.transparency.tree import TileTree
+from serving_gate.edge_tree import HASH_BYTES, EdgeTree, File
 
 CHECKPOINT = "checkpoint"
 CACHE_TILES_MAX = 512
@@ -117,17 +117,10 @@ class LogFolder:
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
         """Return the inclusion proof of leaf ``index`` in the tree of ``size``, from tiles."""
-        proof: list[bytes] = []
-        start, end = 0, size
-        while end - start > 1:
-            split = start + _split(end - start)
-            if index < split:
-                proof.append(self._range(split, end, size))
-                end = split
-            else:
-                proof.append(self._range(start, split, size))
-                start = split
-        return proof[::-1]
+        return TileTree(size, self._tile).inclusion(index)
+
+    def _tile(self, level: int, index: int, width: int) -> bytes:
+        return self.read(tile_path(level, index), width)
 
     def entry(self, index: int, size: int) -> bytes:
         """Return the entry (leaf data) at ``index`` of a log of ``size``."""
@@ -139,33 +132,12 @@ class LogFolder:
             at += 2 + int.from_bytes(data[at : at + 2], "big")
         return data[at + 2 : at + 2 + int.from_bytes(data[at : at + 2], "big")]
 
-    def _range(self, start: int, end: int, size: int) -> bytes:
-        count = end - start
-        level = count.bit_length() - 1
-        if count == 1 << level:
-            return self._hash(level, start >> level, size)
-        split = start + _split(count)
-        return node_hash(self._range(start, split, size), self._range(split, end, size))
-
-    def _hash(self, level: int, index: int, size: int) -> bytes:
-        tile_level, inner = divmod(level, 8)
-        first = index << inner
-        tile_index, place = divmod(first, TILE_WIDTH)
-        count = size >> (8 * tile_level)
-        width = min(TILE_WIDTH, count - tile_index * TILE_WIDTH)
-        tile = self.read(tile_path(tile_level, tile_index), width)
-        return fold(tile[place * HASH_BYTES : (place + (1 << inner)) * HASH_BYTES])
-
 
 def _first_entries(data: bytes, count: int) -> bytes:
     at = 0
     for _ in range(count):
         at += 2 + int.from_bytes(data[at : at + 2], "big")
     return data[:at]
-
-
-def _split(count: int) -> int:
-    return 1 << ((count - 1).bit_length() - 1)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -12,7 +12,7 @@ import orjson
 
 from govern.errors import CompletenessError, GovernError
 from govern.transparency.checkpoint import parse_checkpoint_text
-from govern.transparency.encoding import b64
+from govern.transparency.tlog_proof import TlogProof
 from serving_gate.gate import Gate
 from serving_gate.metrics import render
 
@@ -87,9 +87,8 @@ def proof_text(gate: Gate, index: int, note: str) -> str:
     """Return a tlog-proof (c2sp.org/tlog-proof@v1) of one record's leaf."""
     size = parse_checkpoint_text(note.rpartition("\n\n")[0] + "\n").size
     leaf = gate.recorder.log.entry(index, size)
-    hashes = gate.recorder.log.inclusion(index, size)
-    lines = ["c2sp.org/tlog-proof@v1", f"extra {b64(leaf)}", f"index {index}"]
-    return "\n".join([*lines, *map(b64, hashes)]) + "\n\n" + note
+    hashes = tuple(gate.recorder.log.inclusion(index, size))
+    return TlogProof(index, hashes, note, extra=leaf).text()
 
 
 def _tile(gate: Gate, path: str) -> Answer:

@@ -36,6 +36,7 @@ COMMANDS = {
     "ci": Command("govern.cli.ci", "decide about one candidate's evidence in a pipeline"),
     "approval": Command("govern.cli.approval", "ask for approval, vote, withdraw, list"),
     "admission": Command("govern.cli.admission", "admit, suspend, reinstate, revoke, list"),
+    "log": Command("govern.cli.log", "look into the logs, prove, export, witness, reindex"),
     "verify": Command("govern.verifier.__main__", "verify a dossier, bundle, report or receipt"),
 }
 

@@ -37,8 +37,11 @@ def new_app(help_text: str) -> typer.Typer:
 
 
 @contextmanager
-def opened() -> Iterator[Application]:
+def opened(*, migrate: bool = False) -> Iterator[Application]:
     """Open the home that the environment names, and close it afterwards.
+
+    Args:
+        migrate: create or upgrade the database first.
 
     Raises:
         StorageError: the home has not been initialised.
@@ -46,7 +49,7 @@ def opened() -> Iterator[Application]:
     from govern.bootstrap import open_application
     from govern.settings import Settings
 
-    application = open_application(Settings.from_environment(os.environ))
+    application = open_application(Settings.from_environment(os.environ), migrate=migrate)
     try:
         yield application
     finally:

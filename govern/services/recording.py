@@ -4,9 +4,11 @@ The order, and what a stop leaves behind at each step:
 
 1. build the payload and sign it with a key that lives for this one signature: nothing;
 2. have the timestamp authority see the signature: nothing;
-3. append to the lineage log, which sequences, integrates and publishes: an entry whose
-   bundle is not stored; its author retries and the log holds the claim twice, harmless;
-4. store the bundle, the truth from here on, with its index columns: complete.
+3. append to the lineage log, which sequences, integrates, keeps the verified bundle beside
+   the entry, and publishes: from here on the statement stands. Its author, told otherwise,
+   retries, and the log holds the claim twice, harmless;
+4. index the bundle in the database: complete. A stop before it leaves a statement that the
+   index lacks; ``govern.services.indexing`` adds it when the home is next opened.
 """
 
 from __future__ import annotations
@@ -35,8 +37,12 @@ class Signing(Protocol):
 class Log(Protocol):
     """An append-only log; an entry is durable and published once ``append`` returns."""
 
-    def append(self, entries: Sequence[bytes]) -> list[LogProof]:
-        """Append and return where each entry stands."""
+    def append(
+        self,
+        entries: Sequence[bytes],
+        keep: Callable[[Sequence[LogProof]], Sequence[bytes]] | None = None,
+    ) -> list[LogProof]:
+        """Append and return where each entry stands; ``keep`` makes the bundles beside them."""
 
 
 class StatementStore(Protocol):
@@ -85,11 +91,17 @@ class Recorder:
         """Record one claim by ``signer`` (an e-mail address) and return it verified."""
         payload = make_statement(predicate_type, subjects, predicate)
         envelope, certificate, timestamp = self._signing.sign(payload, signer, self.clock())
-        (proof,) = self._log.append([entry_body(envelope, certificate)])
-        bundle = write_bundle(envelope, certificate, timestamp, proof)
-        verified = verify_bundle(bundle, self.trust)
+        made: list[VerifiedStatement] = []
+
+        def keep(proofs: Sequence[LogProof]) -> list[bytes]:
+            bundle = write_bundle(envelope, certificate, timestamp, proofs[0])
+            made.append(verify_bundle(bundle, self.trust))
+            return [bundle]
+
+        self._log.append([entry_body(envelope, certificate)], keep)
+        (verified,) = made
         self._store.put_statement(verified)
-        self._verified[bundle] = verified
+        self._verified[verified.bundle] = verified
         return verified
 
     def verified(self, bundle: bytes) -> VerifiedStatement:

@@ -27,6 +27,14 @@ def entries_path(index: int, width: int = TILE_WIDTH) -> str:
     return f"tile/entries/{_encode_index(index)}{_partial(width)}"
 
 
+def bundle_path(index: int) -> str:
+    """Return where the statement bundle of entry ``index`` lies: ``bundles/<index>…``.
+
+    The directory scheme is that of tiles; the files are this product's own.
+    """
+    return f"bundles/{_encode_index(index)}.sigstore.json"
+
+
 def _encode_index(index: int) -> str:
     parts = [f"{index % 1000:03d}"]
     while index >= 1000:

@@ -1,63 +1,34 @@
-"""Grow an RFC 6962 tree and prove things about it, in memory.
+"""Grow an RFC 6962 tree and prove things about it, in memory or from tiles.
 
-Every full subtree's hash is kept, level by level, as concatenated bytes: 64 bytes a leaf.
-Storage is someone else's: see ``tiles.py`` for what to write.
+``Tree`` keeps every full subtree's hash, level by level, as concatenated bytes: 64 bytes
+a leaf. ``TileTree`` reads the few tiles that a proof needs, whatever the log's size.
+Storage is someone else's: see ``tiles.py`` for what lies where.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
 
-from govern.transparency.merkle import EMPTY_ROOT, leaf_hash, node_hash
+from govern.errors import ProofError
+from govern.transparency.merkle import EMPTY_ROOT, HASH_BYTES, leaf_hash, node_hash
+
+TILE_LEVELS = 8
+TILE_HASHES = 1 << TILE_LEVELS
 
 
-class Tree:
-    """An append-only Merkle tree (RFC 6962 section 2.1)."""
-
-    def __init__(self) -> None:
-        self._levels: list[bytearray] = [bytearray()]
-
-    @classmethod
-    def from_leaves(cls, leaves: Iterable[bytes]) -> Tree:
-        """Build a tree over leaf data (not hashes)."""
-        tree = cls()
-        tree.append([leaf_hash(leaf) for leaf in leaves])
-        return tree
+class Provable(ABC):
+    """Roots and proofs over the hashes of full subtrees (RFC 6962 section 2.1)."""
 
     @property
+    @abstractmethod
     def size(self) -> int:
         """Number of leaves."""
-        return len(self._levels[0]) // 32
 
-    def append(self, leaf_hashes: Sequence[bytes]) -> None:
-        """Add leaf hashes (32 bytes each) at the end."""
-        self._levels[0] += b"".join(leaf_hashes)
-        level = 0
-        while self._lift(level):
-            level += 1
-
-    def _lift(self, level: int) -> bool:
-        """Hash the new full pairs of ``level`` into the next; say whether there were any."""
-        if len(self._levels) == level + 1:
-            self._levels.append(bytearray())
-        have, want = len(self._levels[level + 1]) // 32, len(self._levels[level]) // 64
-        if want <= have:
-            return False
-        sha256, pairs = hashlib.sha256, bytes(self._levels[level][have * 64 : want * 64])
-        self._levels[level + 1] += b"".join(
-            [sha256(b"\1" + pairs[at : at + 64]).digest() for at in range(0, len(pairs), 64)]
-        )
-        return True
-
-    def truncate(self, size: int) -> None:
-        """Forget the leaves from ``size`` on (recovery after a failed batch)."""
-        for level, hashes in enumerate(self._levels):
-            del hashes[(size >> level) * 32 :]
-
+    @abstractmethod
     def hash_at(self, level: int, index: int) -> bytes:
         """Return the hash of the full subtree ``index`` of 2**level leaves."""
-        return bytes(self._levels[level][32 * index : 32 * index + 32])
 
     def root(self, size: int | None = None) -> bytes:
         """Return the root hash of the first ``size`` leaves (all by default)."""
@@ -110,6 +81,105 @@ class Tree:
             return self.hash_at(level, start >> level)
         split = start + _split(count)
         return node_hash(self._range(start, split), self._range(split, end))
+
+
+class Tree(Provable):
+    """An append-only Merkle tree."""
+
+    def __init__(self) -> None:
+        self._levels: list[bytearray] = [bytearray()]
+
+    @classmethod
+    def from_leaves(cls, leaves: Iterable[bytes]) -> Tree:
+        """Build a tree over leaf data (not hashes)."""
+        tree = cls()
+        tree.append([leaf_hash(leaf) for leaf in leaves])
+        return tree
+
+    @property
+    def size(self) -> int:
+        """Number of leaves."""
+        return len(self._levels[0]) // 32
+
+    def append(self, leaf_hashes: Sequence[bytes]) -> None:
+        """Add leaf hashes (32 bytes each) at the end."""
+        self._levels[0] += b"".join(leaf_hashes)
+        level = 0
+        while self._lift(level):
+            level += 1
+
+    def _lift(self, level: int) -> bool:
+        """Hash the new full pairs of ``level`` into the next; say whether there were any."""
+        if len(self._levels) == level + 1:
+            self._levels.append(bytearray())
+        have, want = len(self._levels[level + 1]) // 32, len(self._levels[level]) // 64
+        if want <= have:
+            return False
+        sha256, pairs = hashlib.sha256, bytes(self._levels[level][have * 64 : want * 64])
+        self._levels[level + 1] += b"".join(
+            [sha256(b"\1" + pairs[at : at + 64]).digest() for at in range(0, len(pairs), 64)]
+        )
+        return True
+
+    def truncate(self, size: int) -> None:
+        """Forget the leaves from ``size`` on (recovery after a failed batch)."""
+        for level, hashes in enumerate(self._levels):
+            del hashes[(size >> level) * 32 :]
+
+    def hash_at(self, level: int, index: int) -> bytes:
+        """Return the hash of the full subtree ``index`` of 2**level leaves."""
+        return bytes(self._levels[level][32 * index : 32 * index + 32])
+
+
+class TileTree(Provable):
+    """The tree of a published log, read tile by tile.
+
+    Args:
+        size: number of leaves the checkpoint covers.
+        read: returns the bytes of a hash tile, given level, index and the number of hashes
+            (1 to 256) that it holds at this size; more of them may come.
+    """
+
+    def __init__(self, size: int, read: Callable[[int, int, int], bytes]) -> None:
+        self._size = size
+        self._read = read
+        self._tiles: dict[tuple[int, int], bytes] = {}
+
+    @property
+    def size(self) -> int:
+        """Number of leaves."""
+        return self._size
+
+    def hash_at(self, level: int, index: int) -> bytes:
+        """Return the hash of the full subtree ``index`` of 2**level leaves.
+
+        Raises:
+            ProofError: the tile is shorter than the log's size says.
+        """
+        tile_level, inner = divmod(level, TILE_LEVELS)
+        tile_index, place = divmod(index << inner, TILE_HASHES)
+        tile = self._tile(tile_level, tile_index)
+        part = tile[place * HASH_BYTES : (place + (1 << inner)) * HASH_BYTES]
+        if len(part) != HASH_BYTES << inner:
+            raise ProofError(f"hash tile {tile_level}/{tile_index} is too short")
+        return fold(part)
+
+    def _tile(self, level: int, index: int) -> bytes:
+        if (level, index) not in self._tiles:
+            count = self._size >> (TILE_LEVELS * level)
+            width = min(TILE_HASHES, count - index * TILE_HASHES)
+            self._tiles[level, index] = self._read(level, index, width)
+        return self._tiles[level, index]
+
+
+def fold(hashes: bytes) -> bytes:
+    """Return the root over a power of two of concatenated hashes."""
+    sha256 = hashlib.sha256
+    while len(hashes) > HASH_BYTES:
+        hashes = b"".join(
+            [sha256(b"\1" + hashes[at : at + 64]).digest() for at in range(0, len(hashes), 64)]
+        )
+    return hashes
 
 
 def _split(count: int) -> int:

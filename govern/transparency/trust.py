@@ -18,7 +18,7 @@ from cryptography import x509
 from govern.errors import MalformedError, UntrustedSignerError
 from govern.transparency.canonical import canonical_json, parse_json
 from govern.transparency.encoding import format_time, parse_time, unb64
-from govern.transparency.note import NoteVerifier
+from govern.transparency.note import COSIGNATURE, NoteVerifier
 
 MEDIA_TYPE = "application/vnd.govern.trust.v1+json"
 
@@ -63,6 +63,22 @@ class TrustedLog:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustedWitness:
+    """A witness whose cosignatures count; several keys of one name count once."""
+
+    verifier: NoteVerifier
+    valid: Window
+
+    @classmethod
+    def from_json(cls, value: Any) -> TrustedWitness:
+        """Read ``{name, vkey, validFor}``."""
+        verifier = NoteVerifier.from_vkey(value["vkey"], COSIGNATURE)
+        if verifier.name != value["name"]:
+            raise MalformedError(f"the key of witness {value['name']!r:.80} has another name")
+        return cls(verifier, Window.from_json(value["validFor"]))
+
+
+@dataclass(frozen=True, slots=True)
 class TrustedKey:
     """A key for one role.
 
@@ -90,6 +106,7 @@ class TrustRoot:
     roles: Mapping[str, tuple[str, ...]]
     thresholds: Mapping[str, int]
     raw: bytes = field(repr=False)
+    witnesses: tuple[TrustedWitness, ...] = ()
 
     @classmethod
     def from_json(cls, data: bytes) -> TrustRoot:
@@ -128,6 +145,11 @@ class TrustRoot:
             if full_key_id(log.origin, log.verifier.public_key) == key_id:
                 return log
         raise UntrustedSignerError("the entry's log is not in the trust file")
+
+    @property
+    def witness_threshold(self) -> int:
+        """How many witnesses must have cosigned a checkpoint; 0 asks for none."""
+        return self.thresholds.get("witness", 0)
 
     def role_keys(self, role: str, at: datetime) -> list[bytes]:
         """Return the keys for ``role`` that are valid at ``at``, encoded as the role has them."""
@@ -180,6 +202,7 @@ def _read(value: Any, data: bytes) -> TrustRoot:
         roles={role: tuple(people) for role, people in value["roles"].items()},
         thresholds={name: int(count) for name, count in value["thresholds"].items()},
         raw=data,
+        witnesses=tuple(TrustedWitness.from_json(item) for item in value.get("witnesses", [])),
     )
 
 

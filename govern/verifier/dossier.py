@@ -46,13 +46,14 @@ from govern.policy.evaluate import evaluate
 from govern.transparency.bundle import entry_body, parse_bundle
 from govern.transparency.canonical import canonical_json, parse_json
 from govern.transparency.checkpoint import Checkpoint
+from govern.transparency.cosignature import describe
 from govern.transparency.digest import digest_of, folder_digest, from_hex, hex_of
 from govern.transparency.encoding import parse_time, unb64
 from govern.transparency.merkle import leaf_hash
 from govern.transparency.tree import Tree
 from govern.transparency.trust import TrustRoot
 from govern.transparency.verify import VerifiedStatement, verify_bundle
-from govern.verifier.logs import check_root, open_log
+from govern.verifier.logs import check_root, open_log, witnessed
 from govern.verifier.releases import verify_releases
 
 Files = Mapping[str, bytes]
@@ -133,6 +134,7 @@ def _verify_lineage_log(
 ) -> Tree:
     log = trust.log(seal.checkpoint.origin)
     checkpoint, entries, tree = open_log(files, "log", log)
+    seen = witnessed(files, "log", trust)
     present = {item.log_index for item in statements}
     for index in range(checkpoint.size):
         if index not in present:
@@ -152,6 +154,8 @@ def _verify_lineage_log(
         "and no state of it that was signed before was rewritten.",
         lineage_entries=checkpoint.size,
     )
+    if seen:
+        proved.say(f"Witnesses saw this state of the lineage log: {describe(seen)}.")
     return tree
 
 
@@ -256,6 +260,7 @@ def _verify_gates(
     for gate in seal.statement.predicate.get("gates", []):
         folder = f"gates/{gate['name']}"
         checkpoint, entries, tree = open_log(files, folder, trust.log(gate["origin"]))
+        witnessed(files, folder, trust)
         anchors = [
             item
             for item in index.of_kind(predicates.ANCHOR)

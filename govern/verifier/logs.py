@@ -4,12 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from govern.errors import CompletenessError, DigestMismatchError, MalformedError, ProofError
+from govern.errors import (
+    CompletenessError,
+    DigestMismatchError,
+    MalformedError,
+    ProofError,
+    SignatureError,
+    VerificationError,
+)
 from govern.transparency.checkpoint import Checkpoint, open_checkpoint
+from govern.transparency.cosignature import Cosignature, require_witnesses
 from govern.transparency.merkle import leaf_hash
+from govern.transparency.note import note_text
 from govern.transparency.tiles import TILE_WIDTH, entries_path, parse_entry_bundle, tiles_after
 from govern.transparency.tree import Tree
-from govern.transparency.trust import TrustedLog
+from govern.transparency.trust import TrustedLog, TrustRoot
+
+
+def open_trusted(note: str, trust: TrustRoot) -> tuple[Checkpoint, TrustedLog]:
+    """Verify a checkpoint under whichever key the trust file gives its origin.
+
+    Raises:
+        UntrustedSignerError: the trust file does not name the log.
+        SignatureError, CheckpointError: none of its keys signed.
+    """
+    origin = note_text(note).partition("\n")[0]
+    failure: VerificationError | None = None
+    for log in [trust.log(origin), *(log for log in trust.logs if log.origin == origin)]:
+        try:
+            return open_checkpoint(note, log.verifier), log
+        except SignatureError as error:
+            failure = failure or error
+    assert failure is not None
+    raise failure
+
+
+def witnessed(files: Mapping[str, bytes], folder: str, trust: TrustRoot) -> list[Cosignature]:
+    """Refuse a log whose checkpoint fewer witnesses cosigned than the trust file asks for.
+
+    Raises:
+        UntrustedSignerError, CheckpointError: the threshold is missed.
+    """
+    note = files[f"{folder}/checkpoint"].decode("utf-8")
+    return require_witnesses(note, trust.witnesses, trust.witness_threshold)
 
 
 def open_log(

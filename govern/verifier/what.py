@@ -6,17 +6,14 @@ from datetime import datetime
 from pathlib import Path
 
 from govern.domain import predicates
-from govern.domain.gate_record import parse_leaf
 from govern.errors import MalformedError, VerificationError
-from govern.transparency.encoding import format_time, unb64
-from govern.transparency.merkle import leaf_hash, verify_inclusion
+from govern.transparency.encoding import format_time
+from govern.transparency.tlog_proof import MAGIC
 from govern.transparency.trust import TrustRoot
 from govern.transparency.verify import verify_bundle
 from govern.verifier.dossier import Proved, verify_dossier
+from govern.verifier.proofs import verify_proof
 from govern.verifier.reading import read_dossier, read_file
-
-PROOF_MAGIC = "c2sp.org/tlog-proof@v1"
-_LINES_MAX = 80
 
 
 def verify_path(path: Path, trust: TrustRoot, as_of: datetime | None) -> Proved:
@@ -33,7 +30,7 @@ def verify_path(path: Path, trust: TrustRoot, as_of: datetime | None) -> Proved:
         data = read_file(path)
         if data[:4] == b"PK\x03\x04" or path.suffix == ".zip":
             return verify_dossier(read_dossier(path), trust, as_of)
-        if data.startswith(PROOF_MAGIC.encode()):
+        if data.startswith(MAGIC.encode()):
             return verify_receipt(data, trust)
         return verify_statement(data, trust)
     except VerificationError:
@@ -53,39 +50,17 @@ def verify_statement(data: bytes, trust: TrustRoot) -> Proved:
         f"{verified.log_index} of {verified.checkpoint.origin}.",
         statements=1,
     )
+    if trust.witness_threshold:
+        proved.say(
+            "Not shown by one bundle: that witnesses saw this state of the log; its .tlog-proof "
+            "or a dossier shows that."
+        )
     return proved
 
 
 def verify_receipt(data: bytes, trust: TrustRoot) -> Proved:
-    """Verify a C2SP tlog-proof whose ``extra`` is the 48-byte leaf of a gate record."""
-    from govern.transparency.checkpoint import open_checkpoint
-
-    try:
-        head, separator, note = data.decode("utf-8").partition("\n\n")
-    except UnicodeDecodeError:
-        raise MalformedError("the receipt is not text") from None
-    lines = head.split("\n")
-    well_formed = separator and 3 <= len(lines) <= _LINES_MAX and lines[0] == PROOF_MAGIC
-    if not well_formed or not lines[1].startswith("extra "):
-        raise MalformedError("not a receipt: expected a tlog-proof with extra and index")
-    leaf, number = unb64(lines[1][6:], "extra"), lines[2].removeprefix("index ")
-    if not number.isascii() or not number.isdigit() or lines[2] != f"index {int(number)}":
-        raise MalformedError("the receipt's index is malformed")
-    origin = note.partition("\n")[0]
-    checkpoint = open_checkpoint(note, trust.log(origin).verifier)
-    index = int(number)
-    verify_inclusion(
-        index=index,
-        size=checkpoint.size,
-        leaf=leaf_hash(leaf),
-        proof=[unb64(line, "proof hash") for line in lines[3:]],
-        root=checkpoint.root,
-    )
-    seq, at_us, _ = parse_leaf(leaf)
+    """Verify a C2SP tlog-proof: a gate's receipt, or the proof of a lineage entry."""
+    sentence, kind = verify_proof(data, trust)
     proved = Proved()
-    proved.say(
-        f"Record {seq} of {origin}, made {at_us / 1e6:.6f} seconds after 1970, is in the log "
-        f"of {checkpoint.size} entries.",
-        records=1,
-    )
+    proved.say(sentence, **{"records" if kind == "gate" else "statements": 1})
     return proved

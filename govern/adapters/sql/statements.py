@@ -21,6 +21,8 @@ from govern.services.ports import StoredStatement
 from govern.transparency.encoding import format_time
 from govern.transparency.verify import VerifiedStatement
 
+_REBUILT = (AdmissionTable, ApprovalTable, CandidateTable, SubjectTable, StatementTable)
+
 
 class StatementRecords(Database):
     """The ``StatementStore`` of ``govern.services.recording``, and what viewing needs."""
@@ -36,12 +38,12 @@ class StatementRecords(Database):
         """Rebuild the index tables from statements; return how many were read.
 
         Args:
-            statements: all of them, verified; they are applied in log order. Statement
-                rows that are missing are stored; requests, jobs and people are left alone.
+            statements: all of them, verified; they are applied in log order. Requests, jobs
+                and people are left alone.
         """
         ordered = sorted(statements, key=lambda item: item.log_index)
         with self.writing() as session:
-            for table in (AdmissionTable, ApprovalTable, CandidateTable):
+            for table in _REBUILT:
                 session.execute(delete(table))
             for item in ordered:
                 if session.get(StatementTable, item.digest) is None:
@@ -109,6 +111,12 @@ class StatementRecords(Database):
         """Return how many statements there are."""
         with self.reading() as session:
             return session.exec(select(func.count()).select_from(StatementTable)).one()
+
+    def statements_end(self) -> int:
+        """Return the log index after the newest statement; 0 if there is none."""
+        with self.reading() as session:
+            end = func.coalesce(func.max(StatementTable.log_index) + 1, 0)
+            return int(session.exec(select(end)).one())
 
     def signers(self, digests: Sequence[str]) -> dict[str, str]:
         """Return who signed each of these statements."""

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from flask import Blueprint, Response, send_file
 
+from govern.adapters.log_reading import log_folder, published_note
 from govern.errors import NotFoundError
 from govern.web.auth import services, settings
 
 blueprint = Blueprint("published", __name__)
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _TILE = re.compile(r"(entries|[0-9]{1,2})(/x[0-9]{3}){0,6}/[0-9]{3}(\.p/[0-9]{1,3})?")
 
 
@@ -23,8 +23,9 @@ def snapshot() -> Response:
 
 @blueprint.get("/log/<name>/checkpoint")
 def checkpoint(name: str) -> Response:
-    """The newest signed checkpoint of a log."""
-    response = _file(log_folder(settings().home, name) / "checkpoint", "text/plain")
+    """The newest signed checkpoint of a log, with the witnesses' lines if they saw it."""
+    note = published_note(log_folder(settings().home, name))
+    response = Response(note, mimetype="text/plain")
     response.headers["Cache-Control"] = "no-cache"
     return response
 
@@ -39,17 +40,6 @@ def tile(name: str, tile: str) -> Response:
     if ".p/" not in tile:
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     return response
-
-
-def log_folder(home: Path, name: str) -> Path:
-    """Return the folder of a log: ``lineage``, or a gate's.
-
-    Raises:
-        NotFoundError: the name cannot be a log's.
-    """
-    if not _NAME.fullmatch(name):
-        raise NotFoundError("no such log")
-    return home / "log" / "lineage" if name == "lineage" else home / "gates" / name / "log"
 
 
 def _file(path: Path, mimetype: str) -> Response:

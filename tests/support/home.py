@@ -1,0 +1,51 @@
+"""An initialised home in a folder, with a few statements: enough for the log's commands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from govern.bootstrap import Application, initialise, open_application
+from govern.domain import predicates
+from govern.settings import Settings
+from govern.transparency.digest import digest_of
+from govern.transparency.verify import VerifiedStatement
+
+ROOT = Path(__file__).resolve().parents[2]
+DOMAIN = "bank.example"
+ADA = f"ada@{DOMAIN}"
+SERVICE = f"govern@{DOMAIN}"
+
+
+def settings_of(home: Path) -> Settings:
+    """Return the settings of a home."""
+    return Settings.from_environment({"GOVERN_HOME": str(home)})
+
+
+def new_home(home: Path) -> Application:
+    """Initialise a home with one gate, `main`, and open it."""
+    from govern.adapters.keys_files import Organisation
+
+    roles = {"author": [ADA], "reviewer": [ADA], "service": [SERVICE], "decider": [SERVICE],
+             "evaluator": [SERVICE]}
+    issuer = f"https://sso.{DOMAIN}"
+    initialise(settings_of(home), Organisation("Bank", DOMAIN, issuer, roles, ["main"]))
+    return open_application(settings_of(home))
+
+
+def record_dataset(application: Application, name: str) -> VerifiedStatement:
+    """Record one statement about a data set of this name."""
+    return application.operations.recorder.record(
+        predicates.DATASET, [(name, digest_of(name.encode()))], {"name": name}, signer=ADA
+    )
+
+
+def govern(home: Path, *arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """Run one command on a home."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "GOVERN_HOME": str(home)}
+    return subprocess.run(
+        [*prefix, sys.executable, "-m", "govern.cli.main", *arguments],
+        env=environment, capture_output=True, text=True, timeout=120, check=False,
+    )
