@@ -42,6 +42,7 @@ missing_for_tests() {
   [ -e /usr/share/java/jaxb-api.jar ] || echo libjaxb-java
   has_command redis-server || echo redis-server
   has_postgres || echo postgresql
+  has_command go && [ -d /usr/share/gocode/src/golang.org/x/mod/sumdb ] || echo golang-go golang-golang-x-mod-dev
 }
 
 apt_may() { [ "$(id -u)" = 0 ] && has_command apt-get; }
