@@ -1,90 +1,98 @@
-"""Accuracy, discrimination and calibration, each with a bootstrap interval."""
+"""Accuracy, discrimination, calibration and robustness, overall and by subgroup."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from govern.checks import intervals
+from govern.checks import group_scores, intervals, robustness
+from govern.checks.counts import FPR, TPR, bootstrap, encode
 from govern.checks.registry import CheckData, Model, Outcome
 from govern.domain.check import Finding
 
-BOOTSTRAPS = 500
+BOOTSTRAPS = 2000
 BINS = 10
-ACCURACY_OVER_BASE_MIN = 0.0
+BASE_MARGIN = 0.02
 
 
 def run(model: Model, data: CheckData, seed: int, parameters: dict[str, Any]) -> Outcome:
     """Measure the model on the test rows."""
     predicted, score = model.predict(data.rows, data.protected_of(model))
     labels = data.labels
-    metrics: dict[str, Any] = {
-        name: _with_interval(function, labels, predicted, score, seed)
-        for name, function in _METRICS.items()
-    }
-    metrics["rows"] = len(labels)
-    metrics["confusion"] = _confusion(labels, predicted)
-    metrics["reliability"] = _reliability(labels, score)
     denied = labels == 0
-    metrics["approved_of_denied"] = {
-        "value": float(predicted[denied].mean()),
-        "n": int(denied.sum()),
+    metrics: dict[str, Any] = {
+        **overall(labels, predicted, score, seed),
+        "rows": len(labels),
+        "confusion": _confusion(labels, predicted),
+        "calibration": group_scores.calibration(labels, score),
+        "reliability": _reliability(labels, score),
+        "by_group": {
+            name: _by_group(labels, predicted, score, data, name) for name in data.sensitive
+        },
+        "approved_of_denied": {
+            "value": float(predicted[denied].mean()) if denied.any() else None,
+            "n": int(denied.sum()),
+        },
+        "robustness": robustness.measure(model, data, predicted, seed),
     }
-    return _findings(metrics, float(labels.mean())), metrics
+    return _findings(metrics, labels), metrics
 
 
-def _accuracy(y: np.ndarray, p: np.ndarray, s: np.ndarray) -> float:
-    return float((y == p).mean())
+def overall(
+    labels: np.ndarray, predicted: np.ndarray, score: np.ndarray, seed: int
+) -> dict[str, dict[str, Any]]:
+    """Return the headline metrics, each with value, low and high.
+
+    Args:
+        labels: int [n], 1 positive.
+        predicted: int [n].
+        score: float [n], shares from 0 to 1.
+    """
+    count = len(labels)
+    right, selected = int((labels == predicted).sum()), int(predicted.sum())
+    brier = intervals.wald_mean((np.clip(score, 0, 1) - labels) ** 2)
+    return {
+        "accuracy": _share(right, count),
+        "balanced_accuracy": _balanced(labels, predicted, seed),
+        "auc": group_scores.auc(labels, score),
+        "brier": dict(zip(("value", "low", "high"), brier, strict=True)),
+        "selection_rate": _share(selected, count),
+    }
 
 
-def _balanced(y: np.ndarray, p: np.ndarray, s: np.ndarray) -> float:
-    return float(np.mean([(p[y == value] == value).mean() for value in (0, 1)]))
+def _share(part: int, whole: int) -> dict[str, Any]:
+    low, high = intervals.wilson(part, whole)
+    return {"value": part / whole, "low": low, "high": high}
 
 
-def _auc(y: np.ndarray, p: np.ndarray, s: np.ndarray) -> float:
-    """Area under the ROC curve as the Mann-Whitney statistic, ties counted half."""
-    from scipy.stats import rankdata
-
-    positives = int(y.sum())
-    negatives = len(y) - positives
-    if not positives or not negatives:
-        return float("nan")
-    ranks = rankdata(s)
-    above = ranks[y == 1].sum() - positives * (positives + 1) / 2
-    return float(above / (positives * negatives))
+def _balanced(labels: np.ndarray, predicted: np.ndarray, seed: int) -> dict[str, Any]:
+    """Mean of the two classes' hit rates; the interval from resampled confusion tables."""
+    cells = np.bincount(2 * labels + predicted, minlength=4)[None]
+    value = float((TPR.of(cells) + 1 - FPR.of(cells))[0] / 2)
+    drawn = bootstrap(cells, BOOTSTRAPS, seed)
+    low, high = intervals.percentile_interval((TPR.of(drawn) + 1 - FPR.of(drawn))[:, 0] / 2)
+    return {"value": value if np.isfinite(value) else None, "low": low, "high": high}
 
 
-def _brier(y: np.ndarray, p: np.ndarray, s: np.ndarray) -> float:
-    return float(np.mean((np.clip(s, 0, 1) - y) ** 2))
-
-
-def _selection(y: np.ndarray, p: np.ndarray, s: np.ndarray) -> float:
-    return float(p.mean())
-
-
-Metric = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
-_METRICS: dict[str, Metric] = {
-    "accuracy": _accuracy,
-    "balanced_accuracy": _balanced,
-    "auc": _auc,
-    "brier": _brier,
-    "selection_rate": _selection,
-}
-
-
-def _with_interval(
-    metric: Metric, y: np.ndarray, p: np.ndarray, s: np.ndarray, seed: int
-) -> dict[str, float]:
-    generator = np.random.default_rng(seed)
-    with np.errstate(invalid="ignore"):
-        drawn = [
-            metric(y[rows], p[rows], s[rows])
-            for rows in generator.integers(0, len(y), (BOOTSTRAPS, len(y)))
-        ]
-    low, high = intervals.percentile_interval(np.array(drawn))
-    return {"value": metric(y, p, s), "low": low, "high": high}
+def _by_group(
+    labels: np.ndarray, predicted: np.ndarray, score: np.ndarray, data: CheckData, name: str
+) -> list[dict[str, Any]]:
+    groups = encode(name, data.sensitive[name])
+    rows = []
+    for group in groups.names:
+        member = groups.member(group)
+        count, right = int(member.sum()), int((labels == predicted)[member].sum())
+        rows.append(
+            {
+                "group": group,
+                "n": count,
+                "accuracy": _share(right, count),
+                "auc": group_scores.auc(labels[member], score[member]),
+                "calibration": group_scores.calibration(labels[member], score[member]),
+            }
+        )
+    return rows
 
 
 def _confusion(y: np.ndarray, p: np.ndarray) -> dict[str, int]:
@@ -95,44 +103,65 @@ def _confusion(y: np.ndarray, p: np.ndarray) -> dict[str, int]:
 def _reliability(y: np.ndarray, s: np.ndarray) -> list[dict[str, float]]:
     edges = np.linspace(0, 1, BINS + 1)
     place = np.clip(np.digitize(s, edges[1:-1]), 0, BINS - 1)
-    return [
-        {
-            "bin_low": float(edges[at]),
-            "bin_high": float(edges[at + 1]),
-            "n": int((place == at).sum()),
-            "mean_score": float(s[place == at].mean()),
-            "rate": float(y[place == at].mean()),
-        }
-        for at in range(BINS)
-        if (place == at).any()
-    ]
+    rows = []
+    for at in range(BINS):
+        inside = place == at
+        if not inside.any():
+            continue
+        low, high = intervals.wilson(float(y[inside].sum()), float(inside.sum()))
+        rows.append(
+            {
+                "bin_low": float(edges[at]),
+                "bin_high": float(edges[at + 1]),
+                "n": int(inside.sum()),
+                "mean_score": float(s[inside].mean()),
+                "rate": float(y[inside].mean()),
+                "rate_low": low,
+                "rate_high": high,
+            }
+        )
+    return rows
 
 
-def _findings(metrics: dict[str, Any], base_rate: float) -> list[Finding]:
+def _findings(metrics: dict[str, Any], labels: np.ndarray) -> list[Finding]:
+    found = [_accuracy_finding(metrics["accuracy"], float(labels.mean()))]
+    found.append(_auc_finding(metrics["auc"], int(labels.sum()), len(labels)))
+    return [*found, *robustness.findings(metrics["robustness"])]
+
+
+def _accuracy_finding(accuracy: dict[str, Any], base_rate: float) -> Finding:
     base = max(base_rate, 1 - base_rate)
-    accuracy = metrics["accuracy"]
-    verdict = "pass" if accuracy["value"] >= base - 0.02 else "fail"
-    return [
-        Finding(
-            "accuracy",
-            "Accuracy against always giving the commoner answer",
-            verdict,
-            f"Accuracy {accuracy['value']:.3f}; always the commoner answer would give {base:.3f}.",
-            value=accuracy["value"],
-            low=accuracy["low"],
-            high=accuracy["high"],
-            threshold=base - 0.02,
-            unit="share",
-        ),
-        Finding(
+    return Finding(
+        "accuracy",
+        "Accuracy against always giving the commoner answer",
+        "pass" if accuracy["value"] >= base - BASE_MARGIN else "fail",
+        f"Accuracy {accuracy['value']:.3f}; always the commoner answer would give {base:.3f}.",
+        value=accuracy["value"],
+        low=accuracy["low"],
+        high=accuracy["high"],
+        threshold=base - BASE_MARGIN,
+        unit="share",
+    )
+
+
+def _auc_finding(auc: dict[str, Any], positives: int, count: int) -> Finding:
+    if auc["value"] is None:
+        which = "positive" if positives else "negative"
+        return Finding(
             "auc",
             "Discrimination",
-            "pass" if metrics["auc"]["low"] > 0.5 else "uncertain",
-            f"Area under the ROC curve {metrics['auc']['value']:.3f}.",
-            value=metrics["auc"]["value"],
-            low=metrics["auc"]["low"],
-            high=metrics["auc"]["high"],
-            threshold=0.5,
-            unit="area",
-        ),
-    ]
+            "error",
+            f"All {count} labels are {which}: discrimination cannot be measured on one class.",
+            n=count,
+        )
+    return Finding(
+        "auc",
+        "Discrimination",
+        "pass" if auc["low"] is not None and auc["low"] > 0.5 else "uncertain",
+        f"Area under the ROC curve {auc['value']:.3f}.",
+        value=auc["value"],
+        low=auc["low"],
+        high=auc["high"],
+        threshold=0.5,
+        unit="area",
+    )

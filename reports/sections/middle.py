@@ -260,18 +260,40 @@ def _mitigation(p: Parts) -> Section:
 
 def _robustness(p: Parts) -> Section:
     m = p.metrics("repeatability")
-    return p.section(
-        "robustness",
-        [
-            Paragraph(
-                f"{m.get('rows')} rows were scored {m.get('repeats')} times; {m.get('changed_rows')} answers "
-                f"changed ({p.t.percent(m.get('share'))}).",
-                p.check_ev("repeatability"),
-            )
-        ]
-        if m
-        else [],
+    blocks: list[Block] = []
+    if m:
+        text = (
+            f"{m.get('rows')} rows were scored {m.get('repeats')} times; {m.get('changed_rows')} "
+            f"answers changed ({p.t.percent(m.get('share'))})."
+        )
+        blocks.append(Paragraph(text, p.check_ev("repeatability")))
+    return p.section("robustness", [*blocks, *_disturbed(p)])
+
+
+def _disturbed(p: Parts) -> list[Block]:
+    """Noise and missing values: what moves the answer."""
+    m, t, ev = p.metrics("performance").get("robustness"), p.t, p.check_ev("performance")
+    if not isinstance(m, Mapping):
+        return []
+    changed = m.get("changed") or {}
+    text = (
+        f"With noise of {t.percent(m.get('noise_share'))} of every input's spread, "
+        f"{t.percent(changed.get('value'))} of the answers change (95% interval "
+        f"{t.percent(changed.get('low'))} – {t.percent(changed.get('high'))}, {m.get('rows')} rows)."
     )
+    rows = [
+        [
+            r.get("feature"),
+            Cell(t.percent(r.get("changed")), ev) if r.get("changed") is not None else "refused",
+        ]
+        for r in m.get("missing", [])
+    ]
+    return [
+        Paragraph(text, ev),
+        table(
+            "Answers that change when one input is missing for everybody", "Input|#Changed", rows
+        ),
+    ]
 
 
 def _serving(p: Parts) -> Section:
