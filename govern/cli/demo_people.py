@@ -31,6 +31,33 @@ DISSENT = (
     "policy calls that too few to decide on. I would wait for more data before we lend on it."
 )
 
+DECLARED_ON = "2026-11-20"
+DECLARED_BY_VALIDATION = {
+    "model_materiality": "High: it proposes an answer to every mortgage application.",
+    "conceptual_soundness": "A linear score; two coefficients against their declared sign are "
+    "explained to the reviewers.",
+    "limitations": "The label is the lender's decision, not repayment; one city, 1990.",
+    "monitoring_plan": "Approval rates by group and drift of inputs every week; the owner is told.",
+    "conditions_of_use": "An underwriter decides; the score is never the only ground.",
+    "vendor_components": "None; the libraries are open source and pinned.",
+}
+DECLARED_BY_COMPLIANCE = {
+    "reason_codes": "The table from features to reasons was approved for mortgage decisions.",
+    "adverse_action_notice": "A notice with the principal reasons leaves within 30 days.",
+    "record_retention": "Applications and reasons are kept for 25 months at least.",
+    "consumer_report_used": "no",
+}
+
+
+def declarations() -> dict[str, dict[str, str]]:
+    """Return what the demo bank declares on each card: what only a person can answer."""
+    answers = {EVAN: DECLARED_BY_VALIDATION, CARL: DECLARED_BY_COMPLIANCE}
+    return {
+        name: {"answer": answer, "by": person, "on": DECLARED_ON}
+        for person, given in answers.items()
+        for name, answer in given.items()
+    }
+
 
 def organisation() -> Organisation:
     """Return the demo bank."""

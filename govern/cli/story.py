@@ -113,6 +113,7 @@ def _card(trained: demo_models.Trained, evaluation: str) -> dict[str, Any]:
         "use": "credit-decision",
         "jurisdictions": ["US", "US-MA"],
         "evaluation": evaluation,
+        "declarations": people.declarations(),
     }
 
 

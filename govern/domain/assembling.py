@@ -213,7 +213,8 @@ def _lineage_document(evidence: EvidenceSet) -> dict[str, Any]:
 def _check_document(check: VerifiedStatement, as_of: date) -> dict[str, Any]:
     result = dict(check.statement.predicate["govern"])
     age = (as_of - check.proven_at.date()).days
-    return {**result, "age_days": age, "checked_at": format_time(check.proven_at)}
+    checked = {"age_days": age, "checked_at": format_time(check.proven_at)}
+    return {**result, **checked, "evaluated_by": check.signer}
 
 
 def _until(items: Sequence[VerifiedStatement], before: int | None) -> list[VerifiedStatement]:

@@ -65,9 +65,10 @@ class RuleResult:
             return self.fix
         start, end = float(self.change["from"]), float(self.change["to"])
         way = "rise" if end > start else "fall"
+        after = "" if self.change["then"] == "pass" else "; its interval must clear it too"
         return (
             f"{self.change['path']} is {start:.4g} and must {way} by {abs(end - start):.3g} "
-            f"to {end:.4g}"
+            f"to {end:.4g}{after}"
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -263,13 +263,10 @@ def _expression(node: yaml.Node, where: Source, what: str, params: Mapping[str, 
 
 
 def _declared(name: str, place: str) -> Expression:
-    """A person's answer counts if it says something and names who said it."""
+    """A declaration is there or not; the evaluator drops those that say nothing."""
     if not NAME.fullmatch(name):
         raise PolicyError(f"{place}: {name!r} is no name like intended_users")
-    path = f"candidate.declarations.{name}"
-    parts = [f"has({path})"]
-    parts += [f'has({path}.{key}) && {path}.{key}.matches("\\\\S")' for key in ("answer", "by")]
-    return compile_expression(" && ".join(parts), f"{place}: declared", {})
+    return compile_expression(f"has(candidate.declarations.{name})", f"{place}: declared", {})
 
 
 def _each(

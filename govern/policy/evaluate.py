@@ -9,7 +9,6 @@ the date.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -19,6 +18,7 @@ from typing import Any
 from govern.domain.decision import PolicyDecision, RuleResult
 from govern.domain.waiver import counts
 from govern.errors import PolicyError
+from govern.policy.cleaning import answer_in, candidate_of, countable
 from govern.policy.document import TIERS, Pack, Rule
 from govern.policy.expressions import Failed, Inputs, as_number, as_truth
 from govern.policy.repair import smallest_change
@@ -36,6 +36,7 @@ class _Asked:
     evidence: Mapping[str, Any]
     day: date
     inputs: Inputs
+    digests: dict[tuple[str, ...], tuple[str, ...]]
 
 
 def evaluate(packs: Sequence[Pack], evidence: Mapping[str, Any], now: datetime) -> PolicyDecision:
@@ -53,12 +54,13 @@ def evaluate(packs: Sequence[Pack], evidence: Mapping[str, Any], now: datetime) 
         PolicyError: two packs have one id.
     """
     day = now.date()
-    read = finite(evidence)
+    read = countable(evidence)
+    digests: dict[tuple[str, ...], tuple[str, ...]] = {}
     inputs = Inputs(read, day.isoformat())
     results: list[RuleResult] = []
     used: list[Pack] = []
     for pack in packs_for(packs, day):
-        asked = _Asked(pack, read, day, inputs)
+        asked = _Asked(pack, read, day, inputs, digests)
         found = _evaluate_pack(asked)
         if found is not None:
             used.append(pack)
@@ -66,7 +68,7 @@ def evaluate(packs: Sequence[Pack], evidence: Mapping[str, Any], now: datetime) 
     return PolicyDecision(
         outcome=_outcome(results),
         as_of=day.isoformat(),
-        candidate=str(_candidate(evidence).get("digest", "")),
+        candidate=str(candidate_of(evidence).get("digest", "")),
         packs=tuple(_describe(pack) for pack in used),
         rules=tuple(results),
         evidence=tuple(dict(item) for item in evidence.get("evidence", [])),
@@ -93,24 +95,6 @@ def packs_for(packs: Sequence[Pack], day: date) -> list[Pack]:
     ]
 
 
-def finite(value: Any) -> Any:
-    """Return the evidence without numbers that are not finite: they are missing, not small."""
-    if isinstance(value, Mapping):
-        return {key: finite(item) for key, item in value.items() if not _broken(item)}
-    if isinstance(value, list | tuple):
-        return [None if _broken(item) else finite(item) for item in value]
-    return value
-
-
-def _broken(value: Any) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
-
-
-def _candidate(evidence: Mapping[str, Any]) -> Mapping[str, Any]:
-    candidate = evidence.get("candidate")
-    return candidate if isinstance(candidate, Mapping) else {}
-
-
 def _evaluate_pack(asked: _Asked) -> list[RuleResult] | None:
     """Return the results, or None where the pack does not apply."""
     pack = asked.pack
@@ -131,7 +115,11 @@ def _evaluate_pack(asked: _Asked) -> list[RuleResult] | None:
 
 def _outcome(results: Sequence[RuleResult]) -> str:
     effects = {result.effect for result in results}
-    counted = [result for result in results if result.status != "not-applicable"]
+    counted = [
+        result
+        for result in results
+        if result.status != "not-applicable" and result.severity != "advise"
+    ]  # advice alone has evaluated nothing that could deny
     if not counted or "deny" in effects:
         return "deny"
     return "review" if "review" in effects else "allow"
@@ -234,27 +222,18 @@ def _first_failure(
 
 def _message(asked: _Asked, rule: Rule, numbers: Mapping[str, float | None]) -> str:
     text = rule.message
+    if "{" not in text:
+        return text
     for key, value in numbers.items():
         text = text.replace("{" + key + "}", "not measured" if value is None else f"{value:.3g}")
     if rule.declared:
-        text = text.replace("{declared}", declared_answer(asked.evidence, rule.declared))
+        text = text.replace("{declared}", answer_in(asked.evidence, rule.declared))
     return text
-
-
-def declared_answer(evidence: Mapping[str, Any], name: str) -> str:
-    """Return what a person declared on the candidate's card, or NOT PROVIDED."""
-    declarations = _candidate(evidence).get("declarations")
-    entry = declarations.get(name) if isinstance(declarations, Mapping) else None
-    answer = entry.get("answer") if isinstance(entry, Mapping) else None
-    by = entry.get("by") if isinstance(entry, Mapping) else None
-    if not isinstance(answer, str) or not answer.strip() or not isinstance(by, str):
-        return "NOT PROVIDED"
-    return f"{answer.strip()} ({by})"
 
 
 def _waiver(asked: _Asked, rule: Rule) -> str | None:
     """Return the terms of the waiver that covers this rule today and lasts longest."""
-    author = _candidate(asked.evidence).get("author")
+    author = candidate_of(asked.evidence).get("author")
     rows = asked.evidence.get("waivers")
     if rule.waivable_by is None or not isinstance(author, str) or not isinstance(rows, list):
         return None
@@ -304,21 +283,29 @@ def _result(
         high=measured.get("high"),
         threshold=measured.get("threshold"),
         reads=rule.reads,
-        evidence=_digests_read(rule.reads, asked.evidence),
+        evidence=_digests_read(rule.reads, asked),
         fix=rule.fix if status in _AGAINST else None,
         change=change,
         waiver=waiver,
     )
 
 
-def _digests_read(reads: Sequence[str], evidence: Mapping[str, Any]) -> tuple[str, ...]:
-    found = []
-    for item in evidence.get("evidence", []):
-        path = str(item["path"])
-        root = "lineage" if path.startswith("lineage.") else path
-        if any(read == root or read.startswith(f"{root}.") for read in reads):
-            found.append(str(item["digest"]))
-    return tuple(found)
+def _digests_read(reads: tuple[str, ...], asked: _Asked) -> tuple[str, ...]:
+    """Return the digests of the statements that paths lead to; remembered within a decision."""
+    if reads not in asked.digests:
+        found = []
+        for item in asked.evidence.get("evidence", []):
+            path = str(item["path"])
+            root = "lineage" if path.startswith("lineage.") else path
+            if any(_within(read, root) for read in reads):
+                found.append(str(item["digest"]))
+        asked.digests[reads] = tuple(found)
+    return asked.digests[reads]
+
+
+def _within(read: str, root: str) -> bool:
+    """Say whether one path is the other or leads through it, either way."""
+    return f"{read}.".startswith(f"{root}.") or f"{root}.".startswith(f"{read}.")
 
 
 def _about_pack(pack: Pack, what: str, title: str, message: str) -> RuleResult:
@@ -358,7 +345,7 @@ def _approvals(packs: Sequence[Pack], evidence: Mapping[str, Any]) -> dict[str, 
 
     A tier that no pack knows gets the strictest quorum named anywhere.
     """
-    tier = str(_candidate(evidence).get("risk_tier", ""))
+    tier = str(candidate_of(evidence).get("risk_tier", ""))
     numbers, roles = [1], {"reviewer"}
     for pack in packs:
         known = {key: pack.approvals[key] for key in TIERS if key in pack.approvals}

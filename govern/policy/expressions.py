@@ -131,11 +131,9 @@ def compile_expression(
     if len(text) > EXPRESSION_CHARS_MAX:
         raise PolicyError(f"{where}: an expression has at most {EXPRESSION_CHARS_MAX} characters")
     try:
-        compiled = _environment().compile(text)
-        if params is not None:
-            compiled = _environment().compile(bound(text, params))
-    except RuntimeError as error:
-        raise PolicyError(_compile_sentence(str(error), text, where, place)) from None
+        compiled = _environment().compile(text if params is None else bound(text, params))
+    except RuntimeError:
+        raise PolicyError(_first_error(text, where, place)) from None
     return Expression(text, compiled)
 
 
@@ -145,7 +143,13 @@ def bound(text: str, params: Mapping[str, Any]) -> str:
     return _WORDS.sub(lambda found: literal if found[0] == "params" else found[0], text)
 
 
-def _compile_sentence(error: str, text: str, where: str, place: Callable[[int], str] | None) -> str:
+def _first_error(text: str, where: str, place: Callable[[int], str] | None) -> str:
+    """Compile the text as it was written, for an error that says where in it."""
+    error = "a parameter does not fit"
+    try:
+        _environment().compile(text)
+    except RuntimeError as raised:
+        error = str(raised)
     found = _PLACE.search(error)
     if found is None:
         return f"{where}: the expression does not compile: {_sentence(error)}"

@@ -27,7 +27,10 @@ def smallest_change(
     inputs: Inputs,
     item: Any,
 ) -> dict[str, Any] | None:
-    """Return ``path``, ``from`` and ``to`` of a change that makes the rule pass, or None.
+    """Return ``path``, ``from``, ``to`` and what ``then`` holds, or None.
+
+    ``then`` is ``pass``; for a failing rule with an interval it may be ``uncertain``, because
+    where the interval would lie after the change nobody has measured.
 
     Args:
         rule: the rule that failed or was uncertain.
@@ -44,8 +47,9 @@ def smallest_change(
         if threshold is None or start is None or path is None:
             continue
         for end in _targets(start, threshold):
-            if _passes(rule, path, end, inputs, item):
-                return {"path": _text(path), "from": start, "to": end}
+            then = _status_with(rule, path, end, inputs, item)
+            if then == "pass" or (then == "uncertain" and status == "fail"):
+                return {"path": _text(path), "from": start, "to": end, "then": then}
     return None
 
 
@@ -81,18 +85,17 @@ def _text(path: tuple[str, ...]) -> str:
     return shown
 
 
-def _passes(rule: Rule, path: tuple[str, ...], end: float, inputs: Inputs, item: Any) -> bool:
-    """Say whether the rule holds, without doubt, when one number is another."""
-    data = {**inputs.data, "item": item}
-    changed = _with(data, path, end)
+def _status_with(rule: Rule, path: tuple[str, ...], end: float, inputs: Inputs, item: Any) -> str:
+    """Return the rule's status when one number is another."""
+    changed = _with({**inputs.data, "item": item}, path, end)
     if changed is None:
-        return False
+        return "error"
     evidence = {name: changed[name] for name in EVIDENCE_VARIABLES if name in changed}
     again = Inputs(evidence, inputs.data["as_of"], inputs.data["params"], changed["item"])
     if rule.require.truth(again) is not True:
-        return False
+        return "fail"
     doubt = rule.optional.get("uncertain")
-    return doubt is None or doubt.truth(again) is False
+    return "pass" if doubt is None or doubt.truth(again) is False else "uncertain"
 
 
 def _with(data: Mapping[str, Any], path: tuple[str, ...], end: float) -> dict[str, Any] | None:

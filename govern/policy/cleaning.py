@@ -1,0 +1,80 @@
+"""What of an evidence document counts, before any rule reads it. Pure.
+
+Numbers that are not finite are missing, and so are declarations that say nothing or name
+nobody. What is missing can only make an evaluation err or fail, never pass.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+def countable(evidence: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the evidence with only what counts."""
+    return answered(evidence if _is_finite(evidence) else finite(evidence))
+
+
+def _is_finite(evidence: Mapping[str, Any]) -> bool:
+    """Say whether every number is finite, quickly: the usual case."""
+    left: list[Any] = [evidence]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            left.extend(value.values())
+        elif isinstance(value, list):
+            left.extend(value)
+        elif _broken(value):
+            return False
+    return True
+
+
+def answered(evidence: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the evidence without declarations that say nothing or name nobody.
+
+    A declaration counts if ``answer`` and ``by`` are text that is not blank; what does not
+    count is not there, for rules and messages alike.
+    """
+    candidate = candidate_of(evidence)
+    declarations = candidate.get("declarations")
+    if not isinstance(declarations, Mapping):
+        return evidence
+    kept = {name: entry for name, entry in declarations.items() if _says(entry)}
+    return {**evidence, "candidate": {**candidate, "declarations": kept}}
+
+
+def _says(entry: Any) -> bool:
+    texts = [entry.get("answer"), entry.get("by")] if isinstance(entry, Mapping) else [None]
+    return all(isinstance(text, str) and text.strip() for text in texts)
+
+
+def finite(value: Any) -> Any:
+    """Return the evidence without numbers that are not finite: they are missing, not small."""
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items() if not _broken(item)}
+    if isinstance(value, list | tuple):
+        return [None if _broken(item) else finite(item) for item in value]
+    return value
+
+
+def _broken(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def candidate_of(evidence: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the candidate's card; empty where there is none."""
+    candidate = evidence.get("candidate")
+    return candidate if isinstance(candidate, Mapping) else {}
+
+
+def declared_answer(evidence: Mapping[str, Any], name: str) -> str:
+    """Return what a person declared on the candidate's card, or NOT PROVIDED."""
+    return answer_in(answered(evidence), name)
+
+
+def answer_in(evidence: Mapping[str, Any], name: str) -> str:
+    """Return the same, from evidence that has been through ``countable``."""
+    declarations = candidate_of(evidence).get("declarations")
+    entry = declarations.get(name) if isinstance(declarations, Mapping) else None
+    return f"{entry['answer'].strip()} ({entry['by']})" if entry else "NOT PROVIDED"
