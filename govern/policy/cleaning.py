@@ -68,6 +68,16 @@ def candidate_of(evidence: Mapping[str, Any]) -> Mapping[str, Any]:
     return candidate if isinstance(candidate, Mapping) else {}
 
 
+def index_of(evidence: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the rows of the evidence index that have a path and a digest."""
+    rows = evidence.get("evidence")
+    return [
+        dict(row)
+        for row in (rows if isinstance(rows, list) else [])
+        if isinstance(row, Mapping) and {"path", "digest"} <= set(row)
+    ]
+
+
 def declared_answer(evidence: Mapping[str, Any], name: str) -> str:
     """Return what a person declared on the candidate's card, or NOT PROVIDED."""
     return answer_in(answered(evidence), name)

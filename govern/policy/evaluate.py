@@ -18,7 +18,7 @@ from typing import Any
 from govern.domain.decision import PolicyDecision, RuleResult
 from govern.domain.waiver import counts
 from govern.errors import PolicyError
-from govern.policy.cleaning import answer_in, candidate_of, countable
+from govern.policy.cleaning import answer_in, candidate_of, countable, index_of
 from govern.policy.document import TIERS, Pack, Rule
 from govern.policy.expressions import Failed, Inputs, as_number, as_truth
 from govern.policy.repair import smallest_change
@@ -71,7 +71,7 @@ def evaluate(packs: Sequence[Pack], evidence: Mapping[str, Any], now: datetime) 
         candidate=str(candidate_of(evidence).get("digest", "")),
         packs=tuple(_describe(pack) for pack in used),
         rules=tuple(results),
-        evidence=tuple(dict(item) for item in evidence.get("evidence", [])),
+        evidence=tuple(index_of(evidence)),
         approvals=_approvals(used, evidence),
         waivers=_relied_on(results, evidence),
     )
@@ -253,7 +253,7 @@ def _relied_on(
     results: Sequence[RuleResult], evidence: Mapping[str, Any]
 ) -> tuple[Mapping[str, Any], ...]:
     terms = {result.waiver for result in results if result.waiver is not None}
-    rows = [row for row in evidence.get("waivers", []) if terms and row.get("terms") in terms]
+    rows = [row for row in evidence["waivers"] if row["terms"] in terms] if terms else []
     return tuple(dict(row) for row in sorted(rows, key=lambda row: str(row["terms"])))
 
 
@@ -294,7 +294,7 @@ def _digests_read(reads: tuple[str, ...], asked: _Asked) -> tuple[str, ...]:
     """Return the digests of the statements that paths lead to; remembered within a decision."""
     if reads not in asked.digests:
         found = []
-        for item in asked.evidence.get("evidence", []):
+        for item in index_of(asked.evidence):
             path = str(item["path"])
             root = "lineage" if path.startswith("lineage.") else path
             if any(_within(read, root) for read in reads):
