@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from govern.cli.check_compare import compare
 from govern.cli.output import (
     ByOption,
     JsonOption,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 app = new_app("Run, list and show checks.")
 CHECKS = ("data", "performance", "fairness", "explainability", "repeatability")
 WAIT_SECONDS_MAX = 3_600
+app.command()(compare)
 Candidate = Annotated[str, typer.Argument(help="Name or digest.")]
 
 
