@@ -32,7 +32,7 @@ COMMANDS = {
     "status": Command("govern.cli.status", "what GOVERN_HOME holds"),
     "candidate": Command("govern.cli.candidate", "register, list and show candidates"),
     "check": Command("govern.cli.check", "run, list and show checks"),
-    "policy": Command("govern.cli.policy", "list policy packs, evaluate a candidate"),
+    "policy": Command("govern.cli.policy", "list, try, compare and back-test policy packs"),
     "ci": Command("govern.cli.ci", "decide about one candidate's evidence in a pipeline"),
     "approval": Command("govern.cli.approval", "ask for approval, vote, withdraw, list"),
     "admission": Command("govern.cli.admission", "admit, suspend, reinstate, revoke, list"),

@@ -1,4 +1,4 @@
-"""``govern policy``: list the packs in use, and decide about a candidate without recording."""
+"""``govern policy``: list packs, try them on a candidate, and on past decisions."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from typing import Annotated
 
 import typer
 
+from govern.cli import policy_memory
 from govern.cli.output import JsonOption, new_app, opened, print_json, show_rows
 
 app = new_app("Policy packs. Example: GOVERN_HOME=demo govern policy list")
+app.command("diff")(policy_memory.diff)
+app.command("backtest")(policy_memory.backtest)
+app.command("decisions")(policy_memory.decisions)
 
 
 @app.command("list")

@@ -116,6 +116,16 @@ def open_folder(files: Files, trust: TrustRoot, candidate: str | None = None) ->
     return OpenedEvidence(evidence, index, _check_model(evidence, files))  # (4)
 
 
+def verified_statements(files: Files, trust: TrustRoot) -> StatementIndex:
+    """Verify every statement of an evidence folder or dossier: steps (1) and (2).
+
+    Raises:
+        VerificationError: the first thing that does not hold, named.
+    """
+    _check_listed(files)
+    return StatementIndex(_verified(files, trust))
+
+
 def _check_listed(files: Files) -> Mapping[str, Any]:
     known = {MANIFEST: MEDIA_TYPE, dossier.MANIFEST: dossier.MEDIA_TYPE}
     name = next((name for name in known if name in files), None)

@@ -42,3 +42,25 @@ def bench_shell() -> list[dict[str, Any]]:
         rows.append({"name": name, "value": min(rounds), "unit": "ms", "goal": goal,
                      "against": "one process from the shell", "rounds": rounds})
     return rows
+
+
+def bench_backtest() -> dict[str, Any]:
+    """10,000 decisions, each with its own evidence, over every shipped pack, on all cores."""
+    import os
+    from datetime import date
+
+    from govern.adapters.decision_files import backtest_all
+    from govern.policy.backtesting import Recorded
+
+    packs = [load_pack(path.read_bytes()) for path in sorted(ROOT.glob("policies/*/policy.yaml"))]
+    past = []
+    for number in range(10_000):
+        evidence = allowed_evidence()
+        evidence["checks"]["fairness"]["metrics"]["features"]["race"]["ratio"]["value"] = 0.7 + number / 4e4
+        past.append(Recorded(f"sha256:{number:064x}", "m", date(2026, 11, 25), "allow", "", None, evidence))
+    started = time.perf_counter()
+    found = backtest_all(past, packs, None, lambda done, total: None)
+    seconds = time.perf_counter() - started
+    assert sum(item.effect == "denied" for item in found) == 4000
+    return {"name": "policy.backtest_10k_s", "value": seconds, "unit": "s", "goal": "<=30",
+            "against": f"{len(packs)} packs, {os.cpu_count()} cores", "rounds": [seconds]}
