@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from govern.cli import policy_memory
-from govern.cli.output import JsonOption, new_app, opened, print_json, show_rows
+from govern.cli import policy_memory, policy_trying
+from govern.cli.output import JsonOption, new_app, opened, show_rows
 
 app = new_app("Policy packs. Example: GOVERN_HOME=demo govern policy list")
+app.command("test")(policy_trying.run_cases)
+app.command("eval")(policy_trying.evaluate)
 app.command("diff")(policy_memory.diff)
 app.command("backtest")(policy_memory.backtest)
 app.command("decisions")(policy_memory.decisions)
@@ -32,23 +30,3 @@ def list_packs(as_json: JsonOption = False) -> None:
         ]
     columns = {name: name for name in ("id", "version", "status", "from", "rules", "digest")}
     show_rows(rows, columns, as_json=as_json, empty="No packs.")
-
-
-@app.command("eval")
-def evaluate_candidate(
-    candidate: Annotated[str, typer.Argument(help="The candidate's digest.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Decide about a candidate as of today; nothing is recorded."""
-    from govern.bootstrap import utc_now
-    from govern.policy.evaluate import evaluate
-
-    with opened() as application:
-        document = application.operations.evidence_document(candidate)
-        decision = evaluate(application.operations.packs(), document, utc_now())
-    if as_json:
-        print_json({**decision.to_json(), "decision_digest": decision.digest})
-        return
-    typer.echo(f"{decision.outcome}  {decision.digest}")
-    for rule in decision.reasons():
-        typer.echo(f"  {rule.severity:6} {rule.pack}/{rule.rule}: {rule.message}")

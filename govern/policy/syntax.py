@@ -59,6 +59,10 @@ class Node:
             for path, node in child.walk():
                 yield (place, *path), node
 
+    def at(self, path: tuple[int, ...]) -> Node:
+        """Return the node at a path."""
+        return self.args[path[0]].at(path[1:]) if path else self
+
     def put(self, path: tuple[int, ...], node: Node) -> Node:
         """Return a copy with another node at a path."""
         if not path:
