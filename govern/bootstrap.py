@@ -114,6 +114,7 @@ def open_application(settings: Settings, *, migrate: bool = False) -> Applicatio
         identities=names["identities"],
         nudge=make_nudge(home, settings.broker_url),
         snapshot_seconds=settings.snapshot_seconds,
+        published_only=settings.published_only,
     )
     return Application(settings, records, blobs, log, keys, trust, operations)
 

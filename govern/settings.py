@@ -28,6 +28,7 @@ SETTINGS = (
     Setting("broker_url", "", "Celery broker such as redis://… ; empty: files in the home"),
     Setting("policies", "", "folder of policy packs; empty: those shipped with govern"),
     Setting("lease_seconds", "120", "how long a worker may hold a job without a sign of life"),
+    Setting("published_only", "no", "yes: decide only under packs that were published"),
     Setting("snapshot_seconds", "60", "how long a gate may rely on one snapshot"),
 )
 
@@ -42,6 +43,7 @@ class Settings:
     policies: Path
     lease_seconds: int
     snapshot_seconds: int
+    published_only: bool = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -69,12 +71,19 @@ class Settings:
             policies=Path(value["policies"]) if value["policies"] else shipped_policies(),
             lease_seconds=_number(value, "lease_seconds"),
             snapshot_seconds=_number(value, "snapshot_seconds"),
+            published_only=_yes(value, "published_only"),
         )
 
 
 def shipped_policies() -> Path:
     """Return the folder of packs that come with govern."""
     return Path(__file__).resolve().parent.parent / "policies"
+
+
+def _yes(values: Mapping[str, str], name: str) -> bool:
+    if values[name] not in ("yes", "no"):
+        raise InvalidRequestError(f"GOVERN_{name.upper()} is yes or no, got {values[name]!r}")
+    return values[name] == "yes"
 
 
 def _number(values: Mapping[str, str], name: str) -> int:

@@ -25,6 +25,7 @@ SNAPSHOT = "urn:govern:snapshot:v1"
 ANCHOR = "urn:govern:anchor:v1"
 REPORT = "urn:govern:report:v1"
 DOSSIER = "urn:govern:dossier:v1"
+PACK = "urn:govern:pack:v1"
 
 BUILD_FEATURES = "urn:govern:build:features:v1"
 BUILD_TRAINING = "urn:govern:build:training:v1"
@@ -48,6 +49,7 @@ NAMES = {
     ANCHOR: "anchor",
     REPORT: "report",
     DOSSIER: "dossier",
+    PACK: "pack",
 }
 
 

@@ -18,7 +18,7 @@ from govern.domain.decision import PolicyDecision
 from govern.domain.evidence import decision_digest
 from govern.errors import ConflictError, NotFoundError, RefusedError
 from govern.policy.document import Pack
-from govern.services import approving, deciding, serving, tracing
+from govern.services import approving, deciding, publishing, serving, tracing
 from govern.services.ports import ApprovalRequest, Job
 from govern.services.recording import Recorder
 from govern.transparency.encoding import format_time
@@ -84,6 +84,8 @@ class Operations:
         snapshot_key: signs snapshots.
         identities: who the service, evaluator and decider sign as.
         nudge: tells workers that there is something to do; sent after the commit.
+        snapshot_seconds: how long a snapshot may be relied on.
+        published_only: decide only under packs that were published.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Operations:
         identities: Mapping[str, str],
         nudge: Callable[[], None],
         snapshot_seconds: int = serving.SNAPSHOT_SECONDS,
+        published_only: bool = False,
     ) -> None:
         self.recorder = recorder
         self.store = self.records = store
@@ -106,6 +109,7 @@ class Operations:
         self._snapshot_key = snapshot_key
         self._nudge = nudge
         self._snapshot_seconds = snapshot_seconds
+        self._published_only = published_only
 
     def register_candidate(
         self, card: Mapping[str, Any], files: Mapping[str, bytes], by: str
@@ -155,11 +159,20 @@ class Operations:
     def decide_with_value(
         self, candidate: str, by: str
     ) -> tuple[PolicyDecision, VerifiedStatement]:
-        """Decide about a candidate; return the decision and its statement."""
+        """Decide about a candidate; return the decision and its statement.
+
+        Raises:
+            ConflictError: a pack differs from what was published under its id and version,
+                or is not published where only published ones may decide.
+        """
+        packs, published = self.packs(), publishing.published_packs(self.recorder)
+        publishing.require_unchanged(packs, published)
+        if self._published_only:
+            publishing.require_published(packs, published)
         return deciding.decide(
             self.recorder,
             candidate,
-            self.packs(),
+            packs,
             decider=self.identities["decider"],
             requested_by=by,
         )
