@@ -22,7 +22,7 @@ FILES = ROOT / "docs" / "how_to" / "ci"
 @pytest.mark.parametrize(
     ("file", "schema"),
     [("action.yml", "vendor.github-actions"), ("policy-change.yml", "vendor.github-workflows"),
-     ("gitlab-ci.yml", "vendor.gitlab-ci"), ("pre-commit-hooks.yaml", "vendor.pre-commit-hooks")],
+     ("gitlab-ci.yml", "vendor.gitlab-ci")],
 )
 def test_the_vendor_schema_accepts_the_file(file: str, schema: str) -> None:
     done = subprocess.run(
@@ -79,6 +79,15 @@ def test_the_gitlab_script_runs(place: Path) -> None:
         assert done.returncode == 0, done.stderr
     for name in (*job["artifacts"]["paths"], job["artifacts"]["reports"]["junit"]):
         assert (place / name).exists(), name
+
+
+def test_the_pre_commit_hook_names_what_pre_commit_needs_and_runs(place: Path) -> None:
+    (hook,) = yaml.safe_load((FILES / "pre-commit-hooks.yaml").read_text())
+    assert {"id", "name", "entry", "language"} <= set(hook) and hook["pass_filenames"] is False
+    (place / "policies").rename(place / "mine")
+    (place / "policies").symlink_to(ROOT / "policies")
+    done = run(place, hook["entry"])
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_policy_workflow_comments_its_back_test(place: Path) -> None:
