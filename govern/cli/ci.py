@@ -118,7 +118,7 @@ def evaluate_path(options: argparse.Namespace) -> CiReport:
     from govern.policy.evaluate import evaluate
     from govern.transparency.encoding import format_time
 
-    started, day = time.monotonic(), _day(options.as_of)
+    started, day = time.monotonic(), as_of_day(options.as_of)
     if not options.path.exists():
         raise InvalidRequestError(f"there is no {options.path}; see `govern candidate export`")
     trust = _trust(options.trust)
@@ -144,7 +144,12 @@ def evaluate_path(options: argparse.Namespace) -> CiReport:
     )
 
 
-def _day(text: str | None) -> date:
+def as_of_day(text: str | None) -> date:
+    """Return the day of an ``--as-of``; None: today, UTC.
+
+    Raises:
+        InvalidRequestError: it is no day.
+    """
     if text is None:
         return datetime.now(UTC).date()
     try:
@@ -190,12 +195,8 @@ def _places(packs: Sequence[tuple[Path, Pack]]) -> Mapping[str, Place]:
     for path, pack in packs:
         file = _relative(path)
         places[pack.id] = Place(file, 1)
-        wanted = {rule.id for rule in pack.rules}
-        for number, line in enumerate(pack.source.decode("utf-8").splitlines(), 1):
-            key, _, value = line.strip().removeprefix("- ").partition(":")
-            name = value.strip().strip("'\"")
-            if key == "id" and name in wanted:
-                places.setdefault(f"{pack.id}/{name}", Place(file, number))
+        for rule in pack.rules:
+            places[f"{pack.id}/{rule.id}"] = Place(file, rule.line)
     return places
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from govern.cli.ci import as_of_day
 from govern.cli.output import JsonOption, find_candidate, opened, print_json
 from govern.cli.policy_memory import PoliciesOption, TrustOption, policies_folder, progress_bar
 from govern.errors import InvalidRequestError, NotFoundError, PolicyError
@@ -160,7 +161,7 @@ def evaluate(
     from govern.adapters.pack_files import load_packs
     from govern.policy.evaluate import evaluate as decide
 
-    day = _day(as_of)
+    day = as_of_day(as_of)
     packs = load_packs(policies_folder(policies))
     document = _document(candidate, trust, day)
     decision = decide(packs, document, datetime(day.year, day.month, day.day, tzinfo=UTC))
@@ -176,17 +177,6 @@ def evaluate(
     for item in decision.reasons():
         typer.echo(f"  {item.severity:6} {item.pack}/{item.rule}: {item.message}")
     _print_traces(traced)
-
-
-def _day(text: str | None) -> date:
-    from datetime import UTC, date, datetime
-
-    if text is None:
-        return datetime.now(UTC).date()
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise InvalidRequestError(f"--as-of is a day like 2026-11-25, got {text!r}") from None
 
 
 def _document(text: str, trust: Path | None, day: date) -> Mapping[str, Any]:
