@@ -22,7 +22,7 @@ from govern.cli.processes import Processes
 from govern.domain import predicates
 from govern.domain.decision import PolicyDecision
 from govern.errors import GovernError, RefusedError
-from govern.services import publishing, tracing
+from govern.services import tracing
 from govern.transparency.digest import folder_digest, hex_of
 
 BACKGROUND_ROWS = 400
@@ -49,11 +49,9 @@ class Story:
 
 
 def register(story: Story) -> None:
-    """Publish the packs, sign data, record features and training, register four candidates."""
+    """Sign data, record features and training, register four candidates."""
     opened, data = story.opened, story.data
     recorder, author = opened.operations.recorder, people.ADA
-    for pack in opened.operations.packs():
-        publishing.publish(recorder, opened.blobs, pack, by=people.CARL)
     opened.blobs.put(data.csv)
     dataset = tracing.record_dataset(
         recorder, "loanapp", {"loanapp.csv": data.csv}, data.profile, signer=author
