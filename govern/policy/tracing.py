@@ -13,8 +13,8 @@ from datetime import date
 from typing import Any
 
 from govern.errors import PolicyError
+from govern.policy.cleaning import countable
 from govern.policy.document import Pack, Rule
-from govern.policy.evaluate import finite
 from govern.policy.expressions import Expression, Failed, Inputs, compile_expression
 from govern.policy.syntax import Node, parse_tree, print_tree
 
@@ -127,7 +127,7 @@ def truths(step: Step) -> Iterator[tuple[str, bool]]:
 
 
 def _inputs(evidence: Mapping[str, Any], day: date) -> Inputs:
-    return Inputs(finite(evidence), day.isoformat())
+    return Inputs(countable(evidence), day.isoformat())
 
 
 def _items(step: Step | None) -> list[Any]:
