@@ -19,6 +19,7 @@ The tree::
     ├── PolicyError                 a policy cannot be read or evaluated (not: a deny)
     ├── RefusedError                the answer is no; carries every reason
     ├── NotFoundError, ConflictError, InvalidRequestError
+    ├── CandidateError              a model under check failed, or gave an answer that is none
     ├── MissingPartError            a system part is absent; the sentence says how to get it
     └── StorageError                durability is not assured
 
@@ -137,6 +138,10 @@ class InvalidRequestError(GovernError):
     """The request cannot be understood or exceeds a limit."""
 
     exit_code = 2
+
+
+class CandidateError(GovernError):
+    """A model under check failed, took too long, or gave an answer that is none."""
 
 
 class MissingPartError(GovernError):

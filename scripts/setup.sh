@@ -40,6 +40,7 @@ missing_for_tests() {
   has_command java || echo default-jre-headless
   has_command npm || echo npm
   [ -e /usr/share/java/jaxb-api.jar ] || echo libjaxb-java
+  has_library libgomp.so.1 || echo libgomp1
   has_command redis-server || echo redis-server
   has_postgres || echo postgresql
   has_command go && [ -d /usr/share/gocode/src/golang.org/x/mod/sumdb ] || echo golang-go golang-golang-x-mod-dev

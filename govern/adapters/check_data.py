@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from govern.adapters.blobs_files import BlobFiles
-from govern.adapters.models_onnx import OnnxModel
 from govern.checks.registry import CheckData
 from govern.transparency.canonical import canonical_json, parse_json
 
@@ -60,11 +59,6 @@ def load_evaluation(blobs: BlobFiles, digest: str, candidate: str) -> CheckData:
         directions=value["directions"],
         strata=frames.get("strata"),
     )
-
-
-def load_model(blobs: BlobFiles, files: Mapping[str, str]) -> OnnxModel:
-    """Load a candidate from its file digests."""
-    return OnnxModel({name: blobs.get(digest) for name, digest in files.items()})
 
 
 def _csv(table: pd.DataFrame) -> bytes:

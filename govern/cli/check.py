@@ -23,11 +23,15 @@ from govern.domain import predicates
 from govern.errors import ConflictError, NotFoundError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
     from govern.bootstrap import Application
+    from govern.services.ports import Job
 
 app = new_app("Run, list and show checks.")
 CHECKS = ("data", "performance", "fairness", "explainability", "repeatability")
 WAIT_SECONDS_MAX = 3_600
+POLL_SECONDS = 0.5
 app.command()(compare)
 Candidate = Annotated[str, typer.Argument(help="Name or digest.")]
 
@@ -45,10 +49,28 @@ def run(
         digest = find_candidate(application, candidate)
         jobs = application.operations.run_checks(digest, only or CHECKS, by)
         if wait:
-            _wait(application, jobs)
+            _wait(application, jobs, quiet=as_json)
     state = "ran" if wait else "queued"
     value = {"candidate": digest, "jobs": jobs}
     show_done(f"{state} {len(jobs)} checks of {candidate}", value, as_json=as_json)
+
+
+@app.command()
+def cancel(
+    job: Annotated[str, typer.Argument(help="The job's id, as `govern check run` gave it.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Cancel a check that waits or runs; its worker stops the candidate within seconds.
+
+    Example: govern check cancel 3f0c9a1b2d4e5f60
+    """
+    with opened() as application:
+        found = application.records.job(job)
+        if found is None:
+            raise NotFoundError(f"no job {job}; `govern check run --json` prints the ids")
+        if not application.records.cancel_job(job):
+            raise ConflictError(f"the job is {found.state} already")
+    show_done(f"cancelled {job}", {"job": job, "state": "cancelled"}, as_json=as_json)
 
 
 @app.command("list")
@@ -94,16 +116,47 @@ def _results(application: Application, candidate: str) -> list[dict[str, Any]]:
     ]
 
 
-def _wait(application: Application, jobs: Sequence[str]) -> None:
+def _wait(application: Application, jobs: Sequence[str], *, quiet: bool) -> None:
+    """Show progress until the jobs have ended.
+
+    Raises:
+        ConflictError: one failed to run, or they take too long.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn())
+    times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
     ends = time.monotonic() + WAIT_SECONDS_MAX
-    while time.monotonic() < ends:
-        found = [application.records.job(job) for job in jobs]
-        failed = [job for job in found if job is not None and job.state == "failed"]
-        if failed:
-            raise ConflictError(f"a check failed to run: {failed[0].error}")
-        if all(job is None or job.state in ("done", "cancelled") for job in found):
-            return
-        time.sleep(0.5)
+    with Progress(*columns, *times, console=Console(stderr=True), disable=quiet) as progress:
+        shown: dict[str, TaskID] = {}
+        while time.monotonic() < ends:
+            found = [job for name in jobs if (job := application.records.job(name)) is not None]
+            for job in found:
+                _show_progress(progress, shown, job)
+            failed = [job for job in found if job.state == "failed"]
+            if failed:
+                raise ConflictError(f"a check failed to run: {failed[0].error}")
+            if all(job.state in ("done", "cancelled") for job in found):
+                return
+            time.sleep(POLL_SECONDS)
     raise ConflictError(
         f"the checks have not ended after {WAIT_SECONDS_MAX} s; is a worker running?"
     )
+
+
+def _show_progress(progress: Progress, shown: dict[str, TaskID], job: Job) -> None:
+    """Draw one job's line: rows answered, of how many where that is known."""
+    if job.id not in shown:
+        shown[job.id] = progress.add_task(str(job.payload.get("check", job.kind)), total=None)
+    over = job.state in ("done", "cancelled", "failed")
+    total = job.progress_total or (1 if over else None)
+    done = total if over and total else job.progress_done
+    progress.update(shown[job.id], total=total, completed=done or 0)

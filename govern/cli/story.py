@@ -27,7 +27,7 @@ from govern.transparency.digest import folder_digest, hex_of
 
 BACKGROUND_ROWS = 400
 ROWS_PER_CALL = 4
-CHECK_SECONDS_MAX = 300.0
+CHECK_SECONDS_MAX = 900.0
 Progress = Callable[[int, int], None]
 
 

@@ -143,9 +143,22 @@ class Operations:
         files = self._candidate(candidate).statement.predicate["files"]
         return {row["name"]: row["digest"] for row in files}
 
-    def record_check(self, result: CheckResult) -> str:
-        """Record a finished check, signed by the evaluator; return the statement's digest."""
-        value = result.to_json()
+    def recorded_check(self, candidate: str, job: str) -> dict[str, Any] | None:
+        """Return what a job has already recorded about a candidate; None where nothing."""
+        for item in self.recorder.about(candidate):
+            value = item.statement.predicate.get("govern")
+            if item.kind == predicates.TEST_RESULT and value and value.get("job") == job:
+                return {"statement": item.digest, "verdict": value["verdict"]}
+        return None
+
+    def record_check(self, result: CheckResult, job: str | None = None) -> str:
+        """Record a finished check, signed by the evaluator; return the statement's digest.
+
+        Args:
+            result: what the check found.
+            job: the job it was run for; a job's result is recorded once.
+        """
+        value = result.to_json() | ({"job": job} if job else {})
         evaluator = self.identities["evaluator"]
         return deciding.record_check(
             self.recorder, result.candidate, value, evaluator=evaluator

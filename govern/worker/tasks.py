@@ -6,7 +6,8 @@ import os
 import socket
 from functools import lru_cache
 
-from govern.adapters.check_data import load_evaluation, load_model
+from govern.adapters.candidates.opening import WarmCandidates
+from govern.adapters.check_data import load_evaluation
 from govern.bootstrap import Application, open_application, utc_now
 from govern.checks.registry import run_check
 from govern.errors import GovernError
@@ -14,6 +15,7 @@ from govern.services.operations import CHECK_JOB, REPORT_JOB
 from govern.services.ports import Job
 from govern.settings import Settings
 from govern.transparency.encoding import format_time
+from govern.worker.beating import Beating
 
 
 @lru_cache(maxsize=2)
@@ -22,14 +24,23 @@ def application(settings: Settings) -> Application:
     return open_application(settings)
 
 
+@lru_cache(maxsize=1)
+def warm_candidates() -> WarmCandidates:
+    """Return this process's warm candidate, once per process."""
+    return WarmCandidates()
+
+
 def owner() -> str:
     """Return this worker's name."""
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
 def jobs_wait(settings: Settings) -> bool:
-    """Say whether any job is queued."""
-    return bool(application(settings).records.list_jobs(state="queued", limit=1))
+    """Say whether any job is queued, or was left by a worker that died."""
+    records, now_us = application(settings).records, int(utc_now().timestamp() * 1_000_000)
+    if records.list_jobs(state="queued", limit=1):
+        return True
+    return any((job.lease_until or 0) <= now_us for job in records.list_jobs(state="leased"))
 
 
 def run_waiting_jobs(settings: Settings) -> int:
@@ -63,15 +74,37 @@ def run_job(opened: Application, job: Job) -> None:
 
 def _run_check(opened: Application, job: Job) -> None:
     """Run a check; only the attempt that still holds the lease records its result."""
-    candidate = str(job.payload["candidate"])
-    result = run_check(
-        str(job.payload["check"]),
-        model=load_model(opened.blobs, opened.operations.check_files(candidate)),
-        data=load_evaluation(opened.blobs, str(job.payload["evaluation"]), candidate),
-        seed=int(job.payload["seed"]),
-        clock=lambda: format_time(utc_now()),
-    )
-    if not opened.records.beat_job(job, lease_seconds=60, done=1, total=1):
+    records, candidate = opened.records, str(job.payload["candidate"])
+    recorded = opened.operations.recorded_check(candidate, job.id)
+    if recorded is not None:  # an earlier attempt recorded it, and ended before it could say so
+        records.complete_job(job, recorded)
         return
-    digest = opened.operations.record_check(result)
-    opened.records.complete_job(job, {"statement": digest, "verdict": result.verdict})
+    named = opened.operations.check_files(candidate)
+    files = {name: opened.blobs.get(digest) for name, digest in named.items()}
+    model = warm_candidates().open(candidate, files)
+    seconds = opened.settings.lease_seconds
+    total = _rows_last_time(opened, job)
+    with Beating(records, job, lease_seconds=seconds, rows_total=total, stop=model.stop) as beating:
+        model.watch = beating.count
+        result = run_check(
+            str(job.payload["check"]),
+            model=model,
+            data=load_evaluation(opened.blobs, str(job.payload["evaluation"]), candidate),
+            seed=int(job.payload["seed"]),
+            clock=lambda: format_time(utc_now()),
+        )
+    rows = beating.rows
+    if not records.beat_job(job, lease_seconds=max(60, seconds), done=rows, total=rows):
+        return
+    digest = opened.operations.record_check(result, job.id)
+    done = {"statement": digest, "verdict": result.verdict, "rows": rows}
+    records.complete_job(job, done)
+
+
+def _rows_last_time(opened: Application, job: Job) -> int:
+    """Return how many rows the same check asked on the same evaluation; 0 where it never ran."""
+    for other in opened.records.list_jobs(state="done", limit=200):
+        same = all(other.payload.get(name) == job.payload[name] for name in ("check", "evaluation"))
+        if other.kind == CHECK_JOB and same:
+            return int((other.result or {}).get("rows", 0))
+    return 0

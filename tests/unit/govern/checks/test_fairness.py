@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from govern.adapters.models_onnx import refuse_unsafe
+from govern.adapters.candidates.formats import refuse_unsafe
 from govern.checks.fairness import measure
 from govern.checks.shapley import explain
 from govern.errors import InvalidRequestError

@@ -1,0 +1,65 @@
+"""ONNX candidates through onnxruntime: self-contained graphs, the CUDA provider where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from govern.errors import CandidateError
+
+_CUDA = {"device_id": 0, "use_tf32": 0, "cudnn_conv_algo_search": "DEFAULT"}
+_PROVIDERS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("CUDAExecutionProvider", _CUDA),
+    ("CPUExecutionProvider", {}),
+)
+
+
+class OnnxModel:
+    """One ONNX graph, ready to answer.
+
+    Args:
+        data: the graph, with its weights inside.
+        threads: threads per operator.
+    """
+
+    def __init__(self, data: bytes, threads: int) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.use_deterministic_compute = True
+        options.log_severity_level = 3
+        available = onnxruntime.get_available_providers()
+        wanted, settings = next(row for row in _PROVIDERS if row[0] in available)
+        try:
+            self._session = onnxruntime.InferenceSession(
+                data, options, providers=[(wanted, settings)]
+            )
+        except Exception as error:
+            raise CandidateError(f"model.onnx does not load: {str(error)[:160]}") from None
+        used = self._session.get_providers()[0]
+        if used != wanted:  # onnxruntime falls back without a word
+            raise CandidateError(f"{wanted} was asked for, {used} was used")
+        self.device: dict[str, Any] = {
+            "kind": "cuda" if wanted.startswith("CUDA") else "cpu",
+            "provider": used,
+            "runtime": f"onnxruntime {onnxruntime.__version__}",
+            "precision": "float32",
+            "deterministic": True,
+        }
+
+    def predict(
+        self, rows: np.ndarray, protected: Mapping[str, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the graph's outputs ``label`` and ``score``."""
+        feed = {"x": np.asarray(rows, np.float32), **protected}
+        label, score = self._session.run(["label", "score"], feed)
+        return label, score
+
+
+def load(files: Mapping[str, bytes], options: Mapping[str, Any]) -> OnnxModel:
+    """Load ``model.onnx``."""
+    return OnnxModel(files["model.onnx"], int(options["threads"]))

@@ -1,0 +1,76 @@
+"""scikit-learn candidates through skops: types from a list, nothing else is built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from govern.adapters.candidates.scores import answer, with_codes
+from govern.errors import CandidateError
+
+# Besides what skops trusts by itself: parts of estimators that hold numbers alone.
+ALLOWED_TYPES = (
+    "collections.OrderedDict",
+    "sklearn._loss.link.Interval",
+    "sklearn._loss.link.LogitLink",
+    "sklearn._loss.loss.HalfBinomialLoss",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.tree._tree.Tree",
+)
+
+
+class SklearnModel:
+    """A classifier of two classes with ``predict_proba``."""
+
+    def __init__(self, data: bytes, options: Mapping[str, Any]) -> None:
+        import skops.io
+        from sklearn import __version__ as version
+        from skops import __version__ as skops_version
+
+        self._threshold = float(options["card"].get("threshold", 0.5))
+        try:
+            self._model = skops.io.loads(data, trusted=list(ALLOWED_TYPES))
+        except Exception as error:
+            raise CandidateError(_why_not(error)) from None
+        classes = getattr(self._model, "classes_", ())
+        if len(classes) != 2 or not hasattr(self._model, "predict_proba"):
+            raise CandidateError("model.skops is no classifier of two classes with predict_proba")
+        self._names = getattr(self._model, "feature_names_in_", None)
+        self.device: dict[str, Any] = {
+            "kind": "cpu",
+            "provider": "cpu",
+            "runtime": f"scikit-learn {version}, skops {skops_version}",
+            "precision": "float64",
+            "deterministic": True,
+        }
+
+    def predict(
+        self, rows: np.ndarray, protected: Mapping[str, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return labels and the second class's probability."""
+        values: Any = with_codes(rows, protected)
+        if self._names is not None:
+            import pandas as pd
+
+            values = pd.DataFrame(values, columns=self._names)
+        return answer(self._model.predict_proba(values)[:, 1], self._threshold)
+
+
+def load(files: Mapping[str, bytes], options: Mapping[str, Any]) -> SklearnModel:
+    """Load ``model.skops``."""
+    return SklearnModel(files["model.skops"], options)
+
+
+def _why_not(error: Exception) -> str:
+    if type(error).__name__ == "UntrustedTypesFoundException":
+        return (
+            f"model.skops holds types that are not on the list: {str(error)[:200]}; "
+            "export the model to ONNX (skl2onnx) instead"
+        )
+    return f"model.skops does not load: {type(error).__name__}: {str(error)[:160]}"

@@ -1,0 +1,307 @@
+"""A candidate in a process of its own, as the checks see it.
+
+The worker starts it, sends the files, asks batches and judges every answer; whatever the
+candidate does, the worker gets a ``CandidateError`` with one sentence and lives. What comes
+back is arrays of numbers, never code. See ``docs/concepts/sandbox.md``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from govern.adapters.candidates.card import Card
+from govern.adapters.candidates.formats import FORMATS
+from govern.adapters.candidates.frames import Frame, decode, encode
+from govern.errors import CandidateError, MalformedError
+
+ANSWER_BYTES_PER_ROW_MAX = 64
+ANSWER_BYTES_EXTRA = 1 << 20
+WORDS_CHARS_MAX = 200
+CHUNK_BYTES = 1 << 20
+HEALTH_SECONDS = 0.2
+_PASSED_ON = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "PATH")
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a candidate may use.
+
+    Args:
+        memory_bytes: private memory of its process.
+        load_seconds: until its libraries and files are loaded.
+        predict_seconds: for one batch.
+        rows_per_batch: rows sent at once; part of the evidence, results may depend on it.
+    """
+
+    memory_bytes: int = 8 << 30
+    load_seconds: float = 100.0
+    predict_seconds: float = 120.0
+    rows_per_batch: int = 65_536
+
+
+class SandboxedModel:
+    """A candidate, warm, in a sandboxed process.
+
+    Args:
+        card: the candidate's card.
+        files: its folder, by file name.
+        limits: what it may use.
+        threads: threads per operator.
+        module: the child's module, run with ``python -m``.
+        watch: called with the number of rows answered, after each batch.
+    """
+
+    def __init__(
+        self,
+        card: Card,
+        files: Mapping[str, bytes],
+        *,
+        limits: Limits | None = None,
+        threads: int = 1,
+        module: Sequence[str] = ("govern.adapters.candidates.server",),
+    ) -> None:
+        self.card = card
+        self.columns = list(card.columns)
+        self.protected = list(card.protected)
+        self.watch: Callable[[int], None] = watch_nothing
+        self._limits = limits or Limits()
+        self._words = tempfile.TemporaryFile()  # noqa: SIM115 — closed with the process
+        self._child = _start(module, self._limits.memory_bytes, threads, self._words)
+        try:
+            self.device = self._open(files, threads)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End the process."""
+        self.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._child.poll() is None
+
+    def stop(self) -> None:
+        """Kill the process, from any thread; the batch under way fails with a sentence."""
+        self._child.kill()
+
+    def close(self) -> None:
+        """End the process, whatever it does, and its pipes; safe to call twice."""
+        self._child.kill()
+        self._child.wait()
+        for stream in (self._child.stdin, self._child.stdout):
+            if stream is not None:
+                stream.close()
+
+    def predict(
+        self, rows: np.ndarray, protected: Mapping[str, Any] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Answer a batch.
+
+        Args:
+            rows: float array [n, features] in the card's column order.
+            protected: for models that need them, attribute name to n category names.
+
+        Returns:
+            labels int64 [n] and scores float32 [n].
+
+        Raises:
+            CandidateError: it failed, took too long, or gave an answer that is none.
+        """
+        codes = self.card.codes(protected or {}, len(rows))
+        parts = []
+        for start in range(0, max(1, len(rows)), self._limits.rows_per_batch):
+            batch = slice(start, start + self._limits.rows_per_batch)
+            parts.append(self._predict(rows[batch], {k: v[batch] for k, v in codes.items()}))
+            self.watch(len(parts[-1][0]))
+        return tuple(np.concatenate(column) for column in zip(*parts, strict=True))  # type: ignore[return-value]
+
+    def _predict(
+        self, rows: np.ndarray, codes: Mapping[str, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        values = np.ascontiguousarray(rows, FORMATS[self.card.format].rows)
+        room = ANSWER_BYTES_EXTRA + ANSWER_BYTES_PER_ROW_MAX * len(rows)
+        answer = self._ask(Frame({}, {"rows": values, **codes}), self._limits.predict_seconds, room)
+        return judged(answer.arrays.get("labels"), answer.arrays.get("scores"), len(rows))
+
+    def _open(self, files: Mapping[str, bytes], threads: int) -> dict[str, Any]:
+        ends = time.monotonic() + self._limits.load_seconds
+        report = self._receive(ends, ANSWER_BYTES_EXTRA).header.get("sandbox")
+        options = {"card": dict(self.card.value), "threads": threads}
+        left = max(0.1, ends - time.monotonic())
+        answer = self._ask(Frame(options, {}, files), left, ANSWER_BYTES_EXTRA)
+        device = answer.header.get("device")
+        if not isinstance(device, dict):
+            raise self._failed("its process did not say what it runs on")
+        batch = self._limits.rows_per_batch
+        return {**device, "threads": threads, "rows_per_batch": batch, "sandbox": report}
+
+    def _ask(self, frame: Frame, seconds: float, room: int) -> Frame:
+        ends = time.monotonic() + seconds
+        for piece in encode(frame):
+            self._send(piece, ends)
+        answer = self._receive(ends, room)
+        if "error" in answer.header:
+            raise CandidateError(f"the candidate failed: {answer.header['error']}")
+        return answer
+
+    def _send(self, data: bytes | memoryview, ends: float) -> None:
+        sink, view = self._child.stdin, memoryview(data)
+        assert sink is not None
+        if sink.closed:
+            raise CandidateError("the candidate failed before; its process has been ended")
+        while view:
+            self._await(sink, selectors.EVENT_WRITE, ends)
+            try:
+                view = view[os.write(sink.fileno(), view[:CHUNK_BYTES]) :]
+            except BlockingIOError:
+                continue
+            except OSError:
+                raise self._failed() from None
+
+    def _receive(self, ends: float, room: int) -> Frame:
+        try:
+            return decode(lambda count: self._read(count, ends), body_bytes_max=room)
+        except MalformedError as error:
+            raise self._failed(f"its process sent no message: {error}") from None
+
+    def _read(self, count: int, ends: float) -> bytes:
+        source, pieces = self._child.stdout, []
+        assert source is not None
+        left = count
+        while left:
+            self._await(source, selectors.EVENT_READ, ends)
+            piece = os.read(source.fileno(), min(CHUNK_BYTES, left))
+            if not piece:
+                raise self._failed()
+            pieces.append(piece)
+            left -= len(piece)
+        return b"".join(pieces)
+
+    def _await(self, stream: Any, event: int, ends: float) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(stream, event)
+            if not selector.select(max(0.0, ends - time.monotonic())):
+                raise self._failed("it took longer than the time it has")
+
+    def _failed(self, why: str = "") -> CandidateError:
+        """End the process and return what is known about why."""
+        try:
+            code = self._child.wait(HEALTH_SECONDS if not why else 0)
+        except subprocess.TimeoutExpired:
+            code = None
+        self.close()
+        if not why:
+            why = "its process closed the pipe" if code is None else _ending(code)
+        words = self._last_words()
+        self._words.close()
+        return CandidateError(f"the candidate failed: {why}{f' ({words})' if words else ''}")
+
+    def _last_words(self) -> str:
+        if self._words.closed:
+            return ""
+        self._words.seek(0)
+        lines = self._words.read().decode("utf-8", "replace").strip().splitlines()
+        return lines[-1][:WORDS_CHARS_MAX] if lines else ""
+
+
+def judged(labels: Any, scores: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return an answer that checks may believe.
+
+    Args:
+        labels: what should be 0 or 1, [n].
+        scores: what should be shares from 0 to 1, [n].
+        count: n.
+
+    Raises:
+        CandidateError: it is no answer; the sentence says what it is.
+    """
+    for name, array in (("labels", labels), ("scores", scores)):
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+            raise CandidateError(f"the candidate gave no numbers as {name}")
+        if array.shape != (count,):
+            raise CandidateError(
+                f"the candidate gave {name} of shape {array.shape} for {count} rows; "
+                f"one number a row is expected"
+            )
+        missing = int(np.isnan(array).sum()) if array.dtype.kind == "f" else 0
+        if missing:
+            raise CandidateError(
+                f"the candidate gave no number (NaN) as {name} for {missing} of {count} rows"
+            )
+    if not ((labels == 0) | (labels == 1)).all():
+        raise CandidateError("the candidate gave labels other than 0 and 1")
+    if count and not ((scores >= 0) & (scores <= 1.00001)).all():
+        raise CandidateError(
+            f"the candidate gave scores from {scores.min():.3g} to {scores.max():.3g}, which are "
+            "not shares from 0 to 1; if they are logits, export the model with its sigmoid"
+        )
+    return labels.astype(np.int64), scores.astype(np.float32)
+
+
+def _start(
+    module: Sequence[str], memory_bytes: int, threads: int, words: Any
+) -> subprocess.Popen[bytes]:
+    root = str(Path(__file__).resolve().parents[3])
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    child = subprocess.Popen(
+        (sys.executable, "-m", *module, str(os.getpid()), str(memory_bytes)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=words,
+        bufsize=0,
+        cwd="/",
+        env={
+            **kept,
+            **dict.fromkeys(_THREADS, str(threads)),
+            "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPATH": path,
+            "TORCHINDUCTOR_CACHE_DIR": sys.prefix,  # torch wants it to exist; nothing is written
+        },
+        start_new_session=True,
+    )
+    assert child.stdin is not None
+    os.set_blocking(child.stdin.fileno(), False)
+    for stream in (child.stdin, child.stdout):
+        _widen(stream)
+    return child
+
+
+def _widen(pipe: Any) -> None:
+    """Make a pipe hold a megabyte, where the kernel lets us: fewer turns for each batch."""
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, CHUNK_BYTES)
+
+
+def _ending(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "its process was killed, perhaps for want of memory"
+    if code < 0:
+        return f"its process ended with {signal.Signals(-code).name}"
+    return f"its process ended by itself with exit code {code}"
+
+
+def watch_nothing(rows: int) -> None:
+    """Watch nothing."""
