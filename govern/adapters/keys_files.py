@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from govern.adapters.files import write_durably
+from govern.domain import in_toto
 from govern.errors import StorageError
 from govern.transparency.canonical import canonical_json
 from govern.transparency.encoding import b64
@@ -106,6 +107,11 @@ class KeyFiles:
             serial=secrets.randbits(63),
         )
         return write_key_bundle(envelope, key.public_key(), timestamp)
+
+    def sign_layout(self, layout: Mapping[str, Any]) -> bytes:
+        """Sign an in-toto layout as its owner; return the envelope."""
+        key = self.ec_key("layout")
+        return in_toto.signed(layout, key, in_toto.public_key(key.public_key())["keyid"])
 
     def ec_key(self, role: str) -> ec.EllipticCurvePrivateKey:
         """Return the P-256 key of a role."""

@@ -17,6 +17,7 @@ from govern.domain.dossier import unpack
 from govern.domain.gate_record import GateRecord
 from govern.errors import GovernError
 from govern.services import auditing
+from govern.services.exporting import admitted_layouts
 from govern.transparency.canonical import canonical_json, parse_json
 from govern.transparency.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from govern.transparency.merkle import leaf_hash
@@ -96,7 +97,7 @@ def seal_dossier(
         blobs=opened.blobs,
         packs={pack.digest: pack.source for pack in opened.operations.packs()},
         gates=[gate.export],
-        extra=extra,
+        extra={**admitted_layouts(recorder, opened.keys.sign_layout), **extra},
         release=opened.keys.sign_release,
     )
     return auditing.seal(

@@ -38,6 +38,11 @@ With tools that were written by others:
         | base64 -d | openssl pkey -pubin -inform DER -out release.pub
     model_signing verify key artifacts/DIGEST --signature artifacts/DIGEST.oms.sig.json \\
         --public_key release.pub
+    # the chain from data to admission, step by step
+    jq -r '.keys[] | select(.role == "layout") | .publicKey' trust.json \\
+        | base64 -d | openssl pkey -pubin -inform DER -out owner.pub
+    in-toto-verify --layout in-toto/DIGEST/root.layout --verification-keys owner.pub \\
+        --link-dir in-toto/DIGEST
     # every file listed in the manifest
     jq -r '.files[] | (.digest[7:] + "  " + .name)' manifest.json | sha256sum -c
 """

@@ -1,14 +1,27 @@
-"""Give a candidate's evidence away as files that verify offline."""
+"""Give a candidate's evidence away as files that verify offline, or in others' formats."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, Protocol
 
-from govern.domain import predicates
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from govern.domain import in_toto, predicates
+from govern.domain.assembling import StatementIndex, load_admission, load_candidate, load_decision
+from govern.domain.evidence import EvidenceSet
 from govern.domain.evidence_folder import make_folder
 from govern.errors import NotFoundError
 from govern.services.recording import Recorder
 from govern.services.tracing import evidence_for, statements_about
+from govern.transparency.digest import hex_of
+
+LAYOUT_DAYS = 3650
+README = (
+    "What the evidence of one candidate says, as steps. Each link is a translation: its "
+    "byproducts name the signed statement that stands for it in the log."
+)
 
 
 class Blobs(Protocol):
@@ -38,3 +51,77 @@ def export_evidence(
     rows = evidence.candidate.statement.predicate["files"] if with_model else ()
     model = {str(row["name"]): blobs.get(row["digest"]) for row in rows}
     return make_folder(candidate, index.by_digest.values(), model, recorder.clock())
+
+
+def evidence_so_far(recorder: Recorder, candidate: str) -> EvidenceSet:
+    """Load a candidate's evidence as far as it goes: to its newest admission or decision.
+
+    Raises:
+        NotFoundError: no such candidate.
+        EvidenceError, UntrustedSignerError: see ``EvidenceSet``.
+    """
+    index = statements_about(recorder, candidate)
+    if not index.of_kind(predicates.CANDIDATE, candidate):
+        raise NotFoundError(f"no candidate {candidate}")
+    return _load_so_far(index, candidate, recorder)
+
+
+def _load_so_far(index: StatementIndex, candidate: str, recorder: Recorder) -> EvidenceSet:
+    decisions = index.of_kind(predicates.SVR, candidate)
+    admissions = index.of_kind(predicates.ADMISSION, candidate)
+    if admissions:
+        return load_admission(index, admissions[-1].digest, recorder.trust)
+    if not decisions:
+        return load_candidate(index, candidate, recorder.trust)
+    evidence = load_decision(index, decisions[-1], recorder.trust)
+    for vote in index.of_kind(predicates.APPROVAL, candidate):
+        if vote.statement.predicate.get("decision") == decisions[-1].digest:
+            evidence.add_approval(vote)
+    return evidence
+
+
+def in_toto_layout(
+    recorder: Recorder, candidate: str, *, sign_layout: Callable[[Mapping[str, Any]], bytes]
+) -> dict[str, bytes]:
+    """Return a candidate's lineage as an in-toto layout with links, for ``in-toto-verify``.
+
+    The keys that signed the statements are gone, they lived for one signature. So each
+    person's links are signed with a key made for this export and thrown away; the layout
+    says whose it is, and the layout's owner, a key of the trust file, signs that.
+
+    Args:
+        recorder: where the statements are.
+        candidate: the candidate digest.
+        sign_layout: signs a layout as its owner and returns the envelope.
+
+    Returns:
+        ``root.layout`` and ``<step>.<first 8 of key id>.link``, by file name.
+
+    Raises:
+        NotFoundError: no such candidate.
+        ConflictError: its lineage has gaps.
+    """
+    steps = in_toto.steps_of(evidence_so_far(recorder, candidate))
+    private = {who: ec.generate_private_key(ec.SECP256R1()) for who in in_toto.steps_by(steps)}
+    keys = {who: in_toto.public_key(key.public_key()) for who, key in private.items()}
+    expires = recorder.clock() + timedelta(days=LAYOUT_DAYS)
+    layout = in_toto.layout_of(steps, keys, expires=expires, readme=README)
+    files = {"root.layout": sign_layout(layout)}
+    for step in steps:
+        who = step.statement.signer
+        key_id = keys[who]["keyid"]
+        link = in_toto.signed(in_toto.link_of(step), private[who], key_id)
+        files[f"{step.name}.{key_id[:8]}.link"] = link
+    return files
+
+
+def admitted_layouts(
+    recorder: Recorder, sign_layout: Callable[[Mapping[str, Any]], bytes]
+) -> dict[str, bytes]:
+    """Return the layout of every admitted candidate, as a dossier names the files."""
+    candidates = {item.statement.subject for item in recorder.all(predicates.ADMISSION)}
+    return {
+        f"in-toto/{hex_of(candidate)}/{name}": data
+        for candidate in sorted(candidates)
+        for name, data in in_toto_layout(recorder, candidate, sign_layout=sign_layout).items()
+    }
