@@ -10,6 +10,7 @@ from govern.transparency import oms
 MODEL_SIGNATURE = oms.PREDICATE_TYPE
 PROVENANCE = "https://slsa.dev/provenance/v1"
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
+ML_BOM = "https://cyclonedx.org/bom"
 SVR = "https://in-toto.io/attestation/svr/v0.2"
 DATASET = "urn:govern:dataset:v1"
 CANDIDATE = "urn:govern:candidate:v1"
@@ -34,6 +35,7 @@ NAMES = {
     MODEL_SIGNATURE: "signature",
     PROVENANCE: "provenance",
     TEST_RESULT: "check",
+    ML_BOM: "ml-bom",
     SVR: "decision",
     DATASET: "dataset",
     CANDIDATE: "candidate",

@@ -8,6 +8,7 @@ from typing import Any
 from govern.domain import predicates
 from govern.domain.assembling import StatementIndex, load_candidate
 from govern.domain.evidence import EvidenceSet, materials
+from govern.domain.ml_bom import ml_bom
 from govern.services.recording import Recorder
 from govern.transparency.digest import digest_of, folder_digest, hex_of
 from govern.transparency.encoding import format_time
@@ -88,7 +89,7 @@ def record_build(
 def register_candidate(
     recorder: Recorder, card: Mapping[str, Any], files: FilesByName, *, author: str
 ) -> VerifiedStatement:
-    """Sign a candidate's folder and register it.
+    """Sign a candidate's folder, register it, and record its ML-BOM.
 
     Args:
         card: name, version, owner, intended use, risk tier, domain, use, jurisdictions,
@@ -108,7 +109,18 @@ def register_candidate(
         "registered_at": format_time(recorder.clock()),
     }
     subject = [(str(card["name"]), signature.statement.subject)]
-    return recorder.record(predicates.CANDIDATE, subject, predicate, signer=author)
+    candidate = recorder.record(predicates.CANDIDATE, subject, predicate, signer=author)
+    record_ml_bom(recorder, candidate)
+    return candidate
+
+
+def record_ml_bom(recorder: Recorder, candidate: VerifiedStatement) -> VerifiedStatement:
+    """Record what a candidate is made of as a CycloneDX ML-BOM, in its author's name."""
+    digest = candidate.statement.subject
+    lineage = statements_about(recorder, digest).lineage_of(digest)
+    bom = ml_bom(candidate, lineage, made_at=recorder.clock())
+    subject = [candidate.statement.subjects[0]]
+    return recorder.record(predicates.ML_BOM, subject, bom, signer=candidate.signer)
 
 
 def statements_about(recorder: Recorder, candidate: str) -> StatementIndex:

@@ -10,7 +10,8 @@ python="$root/.venv/bin/python"
 
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 set -- model-signing==1.1.1 pyopenssl==26.4.0 sigstore==4.5.1 securesystemslib==1.6.0 \
-    in-toto==3.1.0 rfc3161-client==1.0.9
+    in-toto==3.1.0 rfc3161-client==1.0.9 in-toto-attestation==0.9.3 \
+    'cyclonedx-python-lib[json-validation]==11.12.0'
 if ! "$venv/bin/python" "$here/stock_versions.py" "$@" 2>/dev/null; then
     [ -z "${PIP_CERT:-}" ] || export SSL_CERT_FILE="${SSL_CERT_FILE:-$PIP_CERT}"
     if ! "$root/.venv/bin/uv" pip install --quiet --python "$venv/bin/python" "$@" 2>/dev/null; then

@@ -9,6 +9,7 @@ def missing(wanted: list[str]) -> list[str]:
     found = []
     for item in wanted:
         name, _, number = item.partition("==")
+        name = name.partition("[")[0]
         try:
             if version(name) != number:
                 found.append(item)
