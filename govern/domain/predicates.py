@@ -19,6 +19,7 @@ ADMISSION = "urn:govern:admission:v1"
 SUSPENSION = "urn:govern:suspension:v1"
 REINSTATEMENT = "urn:govern:reinstatement:v1"
 REVOCATION = "urn:govern:revocation:v1"
+RECALL = "urn:govern:recall:v1"
 WAIVER = "urn:govern:waiver:v1"
 WAIVER_REVOCATION = "urn:govern:waiver-revocation:v1"
 ERASURE = "urn:govern:erasure:v1"
@@ -44,6 +45,7 @@ NAMES = {
     SUSPENSION: "suspension",
     REINSTATEMENT: "reinstatement",
     REVOCATION: "revocation",
+    RECALL: "recall",
     WAIVER: "waiver",
     WAIVER_REVOCATION: "waiver revocation",
     ERASURE: "erasure",

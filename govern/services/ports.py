@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from govern.domain.gate_tally import Tally
+
 ROLES = ("author", "validator", "reviewer", "compliance", "platform", "auditor", "admin")
 JOB_STATES = ("queued", "leased", "done", "failed", "cancelled")
 REQUEST_STATES = ("open", "approved", "rejected", "changes", "withdrawn", "void", "expired")
@@ -161,6 +163,16 @@ class ApiToken:
     created_at: str
     expires_at: int
     revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GateCount:
+    """What one gate recorded, by admission; ``problem`` says why the count may be too low."""
+
+    name: str
+    origin: str
+    tally: Tally
+    problem: str | None = None
 
 
 class Actions(Protocol):
