@@ -9,6 +9,7 @@ from pathlib import Path
 
 from govern.adapters.blobs_files import BlobFiles
 from govern.adapters.files import write_durably
+from govern.adapters.gate_tallies import count_gates
 from govern.adapters.jobs_celery import make_nudge
 from govern.adapters.keys_files import (
     KeyFiles,
@@ -115,8 +116,15 @@ def open_application(settings: Settings, *, migrate: bool = False) -> Applicatio
         nudge=make_nudge(home, settings.broker_url),
         snapshot_seconds=settings.snapshot_seconds,
         published_only=settings.published_only,
+        gate_counts=lambda: count_gates(gate_folders(home, names["domain"])),
     )
     return Application(settings, records, blobs, log, keys, trust, operations)
+
+
+def gate_folders(home: Path, domain: str) -> list[tuple[Path, str]]:
+    """Return folder and log origin of each gate that keeps records in this home."""
+    folders = sorted(path.parent for path in (home / "gates").glob("*/payloads"))
+    return [(folder, gate_origin(domain, folder.name)) for folder in folders]
 
 
 def gate_names(application: Application) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from govern.adapters.files import write_durably
+from govern.adapters.files import copy_durably, write_durably
 from govern.errors import DigestMismatchError, NotFoundError
 from govern.transparency.digest import digest_of, hex_of
 
@@ -22,6 +22,18 @@ class BlobFiles:
         if not path.exists():
             write_durably(path, data)
         return digest
+
+    def put_file(self, source: Path, digest: str) -> None:
+        """Store a file of this digest by copying it, a block at a time.
+
+        Raises:
+            DigestMismatchError: the file has changed meanwhile.
+            StorageError: the file system refused.
+        """
+        path = self._path(digest)
+        if not path.exists() and copy_durably(source, path) != digest:
+            path.unlink()
+            raise DigestMismatchError(f"{source.name} changed while it was stored")
 
     def get(self, digest: str) -> bytes:
         """Return the bytes of a digest.

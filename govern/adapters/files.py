@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from govern.errors import StorageError
+
+COPY_BYTES = 1 << 20
 
 
 def write_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
@@ -30,6 +33,43 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise StorageError(f"cannot write {path.name}: {error.strerror}") from error
+
+
+def file_digest(path: Path) -> str:
+    """Return the digest of a file's bytes, read a block at a time.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise StorageError(f"cannot read {path.name}: {error.strerror}") from error
+
+
+def copy_durably(source: Path, path: Path) -> str:
+    """Copy a file whole, as ``write_durably`` does; return the digest of what was copied.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    digest = hashlib.sha256()
+    try:
+        with open(source, "rb") as file, open(temporary, "wb") as copy:
+            while block := file.read(COPY_BYTES):
+                digest.update(block)
+                copy.write(block)
+            copy.flush()
+            os.fsync(copy.fileno())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StorageError(f"cannot copy {source.name}: {error.strerror}") from error
+    return f"sha256:{digest.hexdigest()}"
 
 
 def sync_folder(folder: Path) -> None:

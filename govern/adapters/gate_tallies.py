@@ -28,7 +28,7 @@ def count_gates(
     gates: Sequence[tuple[Path, str]],
     *,
     workers: int | None = None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> list[GateCount]:
     """Count every gate.
 
@@ -43,16 +43,19 @@ def count_gates(
     with _pool(workers, total) as pool:
         for (folder, origin), (parts, problem), own in zip(gates, plans, sizes, strict=True):
             found: list[Tally] = []
+            found_wrong = ""
             try:
                 for tally, size in zip(_tallies(pool, parts), own, strict=True):
                     found.append(tally)
                     done += size
-                    progress(done, total)
+                    if progress is not None:
+                        progress(done, total)
             except GovernError as error:
-                problem = str(error)
+                found_wrong = str(error)
             except OSError as error:
-                problem = f"its records cannot be read: {error.strerror}"
-            counts.append(GateCount(folder.name, origin, add_up(found), problem))
+                found_wrong = f"its records cannot be read: {error.strerror}"
+            wrong = found_wrong or problem
+            counts.append(GateCount(folder.name, origin, add_up(found), wrong))
     return counts
 
 

@@ -31,6 +31,7 @@ COMMANDS = {
     "init": Command("govern.cli.init", "create keys, trust file, log and database in GOVERN_HOME"),
     "status": Command("govern.cli.status", "what GOVERN_HOME holds"),
     "candidate": Command("govern.cli.candidate", "register, list and show candidates"),
+    "lineage": Command("govern.cli.lineage", "show, record, export and recall lineage"),
     "check": Command("govern.cli.check", "run, list and show checks"),
     "policy": Command("govern.cli.policy", "list, try, compare and back-test policy packs"),
     "ci": Command("govern.cli.ci", "decide about one candidate's evidence in a pipeline"),

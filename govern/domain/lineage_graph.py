@@ -94,7 +94,7 @@ class LineageGraph:
             if any(reference.digest == digest for reference in node.reads)
         }
         own = {digest} & set(self.nodes)
-        return frozenset(own or made | (read if made else about | read))
+        return frozenset(own or made or about | read)
 
     def drawn(self) -> LineageGraph:
         """Return the graph as pictures show it.

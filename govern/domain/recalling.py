@@ -163,9 +163,7 @@ def _named(text: str, graph: LineageGraph) -> Target:
     raise NotFoundError(f"nothing recorded is called {text[:80]}; see `govern candidate list`")
 
 
-def key_uses(
-    nodes: Iterable[Node], roles: Callable[[str], Mapping[str, str]]
-) -> dict[str, KeyUse]:
+def key_uses(nodes: Iterable[Node], roles: Callable[[str], Mapping[str, str]]) -> dict[str, KeyUse]:
     """Return the uses of each key.
 
     Args:
@@ -189,7 +187,9 @@ def live(status: str, expires_at: str, now: datetime) -> bool:
     return status == "active" and parse_time(expires_at) > now
 
 
-def next_steps(*, live_count: int, models: Sequence[Node], answers: int, problem: bool) -> list[str]:
+def next_steps(
+    *, live_count: int, models: Sequence[Node], answers: int, problem: bool
+) -> list[str]:
     """Return what to do next, in the order in which to do it."""
     steps = []
     if live_count:

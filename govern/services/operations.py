@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,8 +19,8 @@ from govern.domain.decision import PolicyDecision
 from govern.domain.evidence import decision_digest
 from govern.errors import ConflictError, NotFoundError, RefusedError
 from govern.policy.document import Pack
-from govern.services import approving, deciding, publishing, serving, tracing
-from govern.services.ports import ApprovalRequest, Job
+from govern.services import approving, deciding, publishing, recalling, serving, tracing
+from govern.services.ports import ApprovalRequest, Job, Suspend
 from govern.services.recording import Recorder
 from govern.transparency.encoding import format_time
 from govern.transparency.verify import VerifiedStatement
@@ -86,6 +87,7 @@ class Operations:
         nudge: tells workers that there is something to do; sent after the commit.
         snapshot_seconds: how long a snapshot may be relied on.
         published_only: decide only under packs that were published.
+        gate_counts: counts the records of every gate on disk.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Operations:
         nudge: Callable[[], None],
         snapshot_seconds: int = serving.SNAPSHOT_SECONDS,
         published_only: bool = False,
+        gate_counts: recalling.Counts = tuple,
     ) -> None:
         self.recorder = recorder
         self.store = self.records = store
@@ -110,6 +113,7 @@ class Operations:
         self._nudge = nudge
         self._snapshot_seconds = snapshot_seconds
         self._published_only = published_only
+        self.gate_counts = gate_counts
 
     def register_candidate(
         self, card: Mapping[str, Any], files: Mapping[str, bytes], by: str
@@ -298,6 +302,22 @@ class Operations:
         return approving.change_admission(
             self.recorder, admission, kind, by=by, reason=reason
         ).digest
+
+    def recall(
+        self,
+        target: str,
+        *,
+        moment: datetime | None = None,
+        suspend: Suspend | None = None,
+    ) -> dict[str, Any]:
+        """List everything a digest, key or person touched, and suspend it if asked to."""
+        return recalling.recall(
+            self.recorder, self.gate_counts, target, moment=moment, suspend=suspend
+        )
+
+    def lineage(self, target: str, *, records: bool = False) -> dict[str, Any]:
+        """Return the lineage around a digest or name; ``records`` counts those in gates too."""
+        return recalling.lineage(self.recorder, self.gate_counts if records else tuple, target)
 
     def snapshot_document(self) -> bytes:
         """Return a fresh signed snapshot for gates."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from govern.domain.gate_tally import Tally
@@ -166,6 +167,15 @@ class ApiToken:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspend:
+    """Suspend what a recall touches: why, in whose name, or only say what would happen."""
+
+    reason: str
+    by: str
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class GateCount:
     """What one gate recorded, by admission; ``problem`` says why the count may be too low."""
 
@@ -230,3 +240,11 @@ class Actions(Protocol):
 
     def build_report(self, candidate: str | None, by: str) -> str:
         """Queue an audit report; return the job's id."""
+
+    def lineage(self, target: str, *, records: bool = False) -> dict[str, Any]:
+        """Return the lineage around a digest or name."""
+
+    def recall(
+        self, target: str, *, moment: datetime | None = None, suspend: Suspend | None = None
+    ) -> dict[str, Any]:
+        """List what a digest, key or person touched; suspend it if asked to."""

@@ -9,7 +9,6 @@ be is named and keeps none of the others from it. The recall itself becomes a st
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -29,7 +28,7 @@ from govern.domain.recalling import (
 )
 from govern.errors import GovernError, RefusedError
 from govern.services.approving import admission_status, change_admission
-from govern.services.ports import GateCount
+from govern.services.ports import GateCount, Suspend
 from govern.services.recording import Recorder
 from govern.services.serving import current_admissions
 from govern.services.statement_keys import gate_key, statement_keys
@@ -38,15 +37,6 @@ from govern.transparency.encoding import format_time
 Counts = Callable[[], Sequence[GateCount]]
 REASON_CHARS_MAX = 2_000
 SUMS = ("records", "answers", "refusals", "failures")
-
-
-@dataclass(frozen=True, slots=True)
-class Suspend:
-    """Suspend what a recall touches: why, in whose name, or only say what would happen."""
-
-    reason: str
-    by: str
-    dry_run: bool = False
 
 
 def lineage_graph(recorder: Recorder, counts: Iterable[GateCount] = ()) -> LineageGraph:
@@ -65,6 +55,24 @@ def resolve(
 ) -> Target:
     """Return what a text means; see ``find_target``."""
     return find_target(text, graph, _keys(recorder, graph, counts))
+
+
+def lineage(recorder: Recorder, counts: Counts, text: str) -> dict[str, Any]:
+    """Return the lineage around what a text means: all it comes from and all that follows.
+
+    Raises:
+        NotFoundError, InvalidRequestError: the text means nothing here, or several things.
+    """
+    gates = counts()
+    graph = lineage_graph(recorder, gates)
+    target = resolve(recorder, graph, text, gates)
+    around = graph.around(target.seeds)
+    value = {"text": target.text, "kind": target.kind, "digest": target.digest}
+    return {
+        "target": {**value, "seeds": sorted(target.seeds)},
+        **around.to_json(),
+        "picture": [list(edge) for edge in around.drawn().edges],
+    }
 
 
 def recall(
@@ -123,7 +131,8 @@ def _keys(
 ) -> dict[str, KeyUse]:
     statements = {item.digest: item for item in recorder.all()}
     trust = recorder.trust
-    uses = key_uses(graph.nodes.values(), lambda id_: statement_keys(statements[id_], trust))
+    signed = [node for node in graph.nodes.values() if node.id in statements]
+    uses = key_uses(signed, lambda id_: statement_keys(statements[id_], trust))
     for count in counts:
         key = gate_key(trust, count.origin)
         if key is not None:
@@ -252,9 +261,7 @@ def _suspend_one(
     return {**answer, "result": "suspended", "statement": done.digest}
 
 
-def _record(
-    recorder: Recorder, target: Target, found: Mapping[str, Any], suspend: Suspend
-) -> str:
+def _record(recorder: Recorder, target: Target, found: Mapping[str, Any], suspend: Suspend) -> str:
     """Record the recall; one that changes nothing since the last is not recorded again."""
     changed = any(row["result"] in ("suspended", "not suspended") for row in found["suspensions"])
     touched_now = [row["statement"] for row in found["admissions"]]
@@ -275,9 +282,7 @@ def _record(
             {key: row[key] for key in ("admission", "result", "statement") if key in row}
             for row in found["suspensions"]
         ],
-        "gates": [
-            {key: row[key] for key in ("origin", "erased", *SUMS)} for row in found["gates"]
-        ],
+        "gates": [{key: row[key] for key in ("origin", "erased", *SUMS)} for row in found["gates"]],
         "totals": found["totals"],
     }
     subject = [(target.text[:200], target.digest)]

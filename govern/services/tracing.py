@@ -27,7 +27,13 @@ def sign_folder(
     recorder: Recorder, name: str, files: FilesByName, *, signer: str
 ) -> VerifiedStatement:
     """Sign a model or data set folder as OpenSSF Model Signing v1.0 lays down."""
-    digests = file_digests(files)
+    return sign_digests(recorder, name, file_digests(files), signer=signer)
+
+
+def sign_digests(
+    recorder: Recorder, name: str, digests: Sequence[tuple[str, str]], *, signer: str
+) -> VerifiedStatement:
+    """Sign a folder whose files are given by name and digest."""
     predicate = folder_predicate(digests)
     subject = [(name, folder_digest(digests))]
     return recorder.record(predicates.MODEL_SIGNATURE, subject, predicate, signer=signer)
@@ -37,7 +43,19 @@ def record_dataset(
     recorder: Recorder, name: str, files: FilesByName, profile: Mapping[str, Any], *, signer: str
 ) -> VerifiedStatement:
     """Sign a data set's bytes and record its profile (rows, columns, traps found)."""
-    signature = sign_folder(recorder, name, files, signer=signer)
+    return record_dataset_digests(recorder, name, file_digests(files), profile, signer=signer)
+
+
+def record_dataset_digests(
+    recorder: Recorder,
+    name: str,
+    digests: Sequence[tuple[str, str]],
+    profile: Mapping[str, Any],
+    *,
+    signer: str,
+) -> VerifiedStatement:
+    """Record a data set whose files are given by name and digest."""
+    signature = sign_digests(recorder, name, digests, signer=signer)
     predicate = {
         "name": name,
         "signature": signature.digest,

@@ -99,6 +99,14 @@ class FakeServices:
         """Note."""
         return self._note("report", candidate, by)
 
+    def lineage(self, target: str, *, records: bool = False) -> dict[str, Any]:
+        """Note."""
+        return {"noted": self._note("lineage", target, records)}
+
+    def recall(self, target: str, **more: Any) -> dict[str, Any]:
+        """Note."""
+        return {"noted": self._note("recall", target, more)}
+
     def packs(self) -> Sequence[Any]:
         """Return the packs given."""
         return self.pack_list

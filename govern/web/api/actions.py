@@ -8,7 +8,9 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from govern.errors import InvalidRequestError
+from govern.services.ports import Suspend
 from govern.transparency.digest import check_digest
+from govern.transparency.encoding import parse_time
 from govern.web.auth import person, require_role, services, withdraw_own
 from govern.web.config import FORM_BYTES_MAX
 
@@ -129,6 +131,23 @@ def change(digest: str, change: str) -> Response:
     require_role("platform", "compliance")
     act = getattr(services(), change)
     return jsonify({"statement": act(check_digest(digest), person().email, text(body(), "reason"))})
+
+
+@blueprint.post("/recalls")
+def recall() -> tuple[Response, int]:
+    """List what a digest, key or person touched; with ``suspend`` true, stop what is live."""
+    require_role("platform", "compliance", "validator")
+    value = body()
+    suspend, dry_run, since = (value.get(key) for key in ("suspend", "dry_run", "since"))
+    if not isinstance(suspend or False, bool) or not isinstance(dry_run or False, bool):
+        raise InvalidRequestError("`suspend` and `dry_run` are true or false")
+    change = None
+    if suspend:
+        require_role("platform")
+        change = Suspend(text(value, "reason"), person().email, bool(dry_run))
+    moment = None if since is None else parse_time(since)
+    found = services().recall(text(value, "target"), moment=moment, suspend=change)
+    return jsonify(found), 201 if "statement" in found else 200
 
 
 @blueprint.post("/reports")

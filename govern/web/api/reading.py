@@ -47,6 +47,13 @@ def statement(digest: str) -> Response:
     return Response(bundle, mimetype="application/vnd.dev.sigstore.bundle.v0.3+json")
 
 
+@blueprint.get("/lineage/<digest>")
+def lineage(digest: str) -> Response:
+    """The lineage around a digest: nodes, edges and gaps; ``?records=1`` counts gate records."""
+    records = number("records", 0) > 0
+    return jsonify(services().lineage(check_digest(digest), records=records))
+
+
 @blueprint.get("/jobs/<job_id>")
 def job(job_id: str) -> Response:
     """One job and its progress."""

@@ -115,3 +115,29 @@ def test_probes(app) -> None:
     metrics = client.get("/metrics").get_data(as_text=True)
     assert "govern_candidates 4" in metrics
     assert "bank.example" not in metrics
+
+
+def test_lineage_and_recalls_answer_those_who_may(app, services, bearer) -> None:
+    client = app.test_client()
+    path = f"/api/v1/lineage/{CANDIDATE}"
+    assert client.get(path, headers=bearer("olga")).status_code == 200
+    assert services.calls == [("lineage", CANDIDATE, False)]
+    asked = {"target": "loanapp"}
+    assert client.post("/api/v1/recalls", json=asked, headers=bearer("priya")).status_code == 200
+    assert client.post("/api/v1/recalls", json=asked, headers=bearer("olga")).status_code == 403
+    stop = asked | {"suspend": True, "reason": "tainted"}
+    assert client.post("/api/v1/recalls", json=stop, headers=bearer("priya")).status_code == 200
+    assert services.calls[-1][2]["suspend"].by == world.mail("priya")
+    assert client.post("/api/v1/recalls", json=stop, headers=bearer("evan")).status_code == 403
+
+
+@pytest.mark.parametrize("body", [{}, {"target": 7}, {"target": "x", "suspend": "yes"}, {"target": "x", "suspend": True}, {"target": "x", "since": "soon"}])
+def test_a_recall_that_cannot_be_understood_is_a_problem(app, services, bearer, body) -> None:
+    answer = app.test_client().post("/api/v1/recalls", json=body, headers=bearer("priya"))
+    assert answer.status_code == 400
+    assert answer.mimetype == "application/problem+json"
+    assert services.calls == []
+
+
+def test_a_lineage_digest_of_another_shape_is_a_problem(app, bearer) -> None:
+    assert app.test_client().get("/api/v1/lineage/x", headers=bearer("olga")).status_code == 400
