@@ -53,6 +53,14 @@ expect:
 """
 
 
+def good() -> dict:
+    """The shipped allowed evidence, with the ages these tests count from."""
+    evidence = allowed_evidence()
+    for name in ("data", "fairness"):
+        evidence["checks"][name]["age_days"] = 1
+    return evidence
+
+
 def case(path: str, to: object, outcome: str):
     status = "pass" if outcome == "allow" else "fail"
     return load_case(CASE.format(title=path, path=path, to=to, outcome=outcome, status=status).encode())
@@ -62,7 +70,7 @@ FULL = [
     case("age_days", 90, "allow"), case("age_days", 91, "deny"), case("verdict", "fail", "deny"),
     case("age_days", 100, "deny"), case("age_days", 82, "allow"),
 ]
-EVIDENCE = {"good": allowed_evidence()}
+EVIDENCE = {"good": good()}
 
 
 def alive(cases) -> list[str]:
@@ -72,7 +80,7 @@ def alive(cases) -> list[str]:
 
 def test_each_step_of_a_rule_has_the_value_the_engine_gives() -> None:
     pack = load_pack(PACK)
-    data, fairness = Tracer(pack).rule(find_rule(pack, "fresh"), allowed_evidence(), DAY)
+    data, fairness = Tracer(pack).rule(find_rule(pack, "fresh"), good(), DAY)
     assert (data.item, fairness.item) == ("data", "fairness")
     steps = {step.text: step.value for step in fairness.steps["require"].walk()}
     assert steps["params.age_max"] == 90 and steps["checks[item].age_days"] == 1
@@ -81,7 +89,7 @@ def test_each_step_of_a_rule_has_the_value_the_engine_gives() -> None:
 
 
 def test_a_missing_metric_is_seen_where_it_is_missing() -> None:
-    pack, evidence = load_pack(PACK), allowed_evidence()
+    pack, evidence = load_pack(PACK), good()
     del evidence["checks"]["fairness"]["age_days"]
     trace = Tracer(pack).rule(find_rule(pack, "fresh"), evidence, DAY)[1]
     failed = [step.text for step in trace.steps["require"].walk() if isinstance(step.value, Failed)]
@@ -127,7 +135,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "small" / "cases").mkdir(parents=True)
     (tmp_path / "_evidence").mkdir()
     (tmp_path / "small" / "policy.yaml").write_bytes(PACK)
-    (tmp_path / "_evidence" / "good.yaml").write_text(json.dumps(allowed_evidence()))
+    (tmp_path / "_evidence" / "good.yaml").write_text(json.dumps(good()))
     text = CASE.format(title="old", path="age_days", to=91, outcome="deny", status="fail")
     (tmp_path / "small" / "cases" / "old.yaml").write_text(text)
     return tmp_path
