@@ -57,7 +57,7 @@ def good() -> dict:
     """The shipped allowed evidence, with the ages these tests count from."""
     evidence = allowed_evidence()
     for name in ("data", "fairness"):
-        evidence["checks"][name]["age_days"] = 1
+        evidence["checks"][name] |= {"age_days": 1, "verdict": "pass"}
     return evidence
 
 
