@@ -8,7 +8,7 @@ import pytest
 
 from govern.errors import PolicyError
 from govern.policy.document import load_pack
-from govern.policy.syntax import parse_tree, print_tree
+from govern.policy.syntax import Node, parse_tree, print_tree
 
 ROOT = Path(__file__).resolve().parents[4]
 PACKS = [load_pack(path.read_bytes()) for path in sorted(ROOT.glob("policies/*/policy.yaml"))]
@@ -26,10 +26,25 @@ WRITTEN = [
 ]
 
 
+def flat(node: Node) -> tuple[object, ...]:
+    """A tree with chains of one logical operator as lists: CEL balances those as it likes."""
+    args = [flat(part) for part in node.args]
+    if node.kind == "call" and node.text in ("_&&_", "_||_"):
+        head = (node.kind, node.text, node.bound)
+        args = [inner for part in args for inner in (part[3] if part[:3] == head else [part])]
+    return (node.kind, node.text, node.bound, args)
+
+
 @pytest.mark.parametrize("text", WRITTEN + SHIPPED)
 def test_printing_a_tree_gives_the_same_tree(text: str) -> None:
     tree = parse_tree(text)
-    assert parse_tree(print_tree(tree)) == tree
+    assert flat(parse_tree(print_tree(tree))) == flat(tree)
+
+
+def test_only_chains_of_one_logical_operator_are_flattened() -> None:
+    assert flat(parse_tree("(true && false) && true")) == flat(parse_tree("true && (false && true)"))
+    assert flat(parse_tree("(true || false) && true")) != flat(parse_tree("true || (false && true)"))
+    assert flat(parse_tree("1 - (2 - 3) == 2")) != flat(parse_tree("(1 - 2) - 3 == 2"))
 
 
 def test_trees_fold_macros_back() -> None:
