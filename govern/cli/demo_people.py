@@ -5,8 +5,9 @@ from __future__ import annotations
 from govern.adapters.keys_files import Organisation
 
 DOMAIN = "bank.example"
-ADA, EVAN, ROSA, TOMAS, NADIA, PRIYA, CARL = (
-    f"{name}@{DOMAIN}" for name in ("ada", "evan", "rosa", "tomas", "nadia", "priya", "carl")
+ADA, EVAN, ROSA, TOMAS, NADIA, PRIYA, CARL, COLE = (
+    f"{name}@{DOMAIN}"
+    for name in ("ada", "evan", "rosa", "tomas", "nadia", "priya", "carl", "cole")
 )
 SERVICE = f"govern@{DOMAIN}"
 NAMES = {
@@ -17,6 +18,7 @@ NAMES = {
     NADIA: ("Nadia Reviewer", ("reviewer",)),
     PRIYA: ("Priya Platform", ("platform",)),
     CARL: ("Carl Compliance", ("compliance", "auditor")),
+    COLE: ("Cole Compliance", ("compliance",)),
 }
 PASSWORD = "demo-only-password"  # noqa: S105 — shown on the demo's sign-in page
 DEPLOYMENT = "mortgage-approval"
@@ -72,7 +74,7 @@ def organisation() -> Organisation:
             "service": [SERVICE],
             "reviewer": [ROSA, TOMAS, NADIA, ADA],
             "platform": [PRIYA],
-            "compliance": [CARL],
+            "compliance": [CARL, COLE],
         },
         gates=[GATE],
         approvals=2,

@@ -38,6 +38,7 @@ COMMANDS = {
     "approval": Command("govern.cli.approval", "ask for approval, vote, withdraw, list"),
     "admission": Command("govern.cli.admission", "admit, suspend, reinstate, revoke, list"),
     "log": Command("govern.cli.log", "look into the logs, prove, export, witness, reindex"),
+    "waiver": Command("govern.cli.waiver", "grant, revoke and list waivers"),
     "verify": Command("govern.verifier.__main__", "verify a dossier, bundle, report or receipt"),
 }
 

@@ -11,7 +11,8 @@ from datetime import date, datetime
 from typing import Any
 
 from govern.domain import predicates
-from govern.domain.evidence import EvidenceSet, materials, trained_by
+from govern.domain.evidence import EvidenceSet, decision_value, materials, trained_by
+from govern.domain.waiver import is_revoked
 from govern.errors import EvidenceError, UntrustedSignerError
 from govern.transparency.encoding import format_time
 from govern.transparency.trust import TrustRoot
@@ -85,6 +86,8 @@ def load_candidate(
         evidence.add_check(check)
     for waiver in _until(index.of_kind(predicates.WAIVER, candidate), before):
         evidence.add_waiver(waiver)
+    for revocation in _until(index.of_kind(predicates.WAIVER_REVOCATION, candidate), before):
+        evidence.add_waiver_revocation(revocation)
     return evidence
 
 
@@ -144,28 +147,17 @@ def evidence_document(evidence: EvidenceSet, as_of: date) -> dict[str, Any]:
         "checks": {
             name: _check_document(check, as_of) for name, check in sorted(evidence.checks.items())
         },
-        "waivers": _waivers_document(evidence),
+        "waivers": evidence.waiver_rows(),
         "evidence": evidence.evidence_index(),
     }
-
-
-def _waivers_document(evidence: EvidenceSet) -> list[dict[str, Any]]:
-    """One row per rule waived; only signatures count as grants, the earliest end counts."""
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for item in evidence.waivers:
-        predicate = item.statement.predicate
-        key = (str(predicate.get("pack")), str(predicate.get("rule")))
-        row = rows.setdefault(key, {**predicate, "granted_by": []})
-        row["granted_by"] = sorted({*row["granted_by"], item.signer})
-        ends = (str(row.get("expires_at", "")), str(predicate.get("expires_at", "")))
-        row["expires_at"] = min(ends)
-    return [rows[key] for key in sorted(rows)]
 
 
 def standing(
     index: StatementIndex, admission: VerifiedStatement, trust: TrustRoot, at: datetime
 ) -> str:
     """Return ``active``, ``suspended`` or ``revoked`` as the log had it at a time.
+
+    The revocation of a waiver revokes the admissions whose decision relied on it.
 
     Raises:
         UntrustedSignerError: a change was signed by someone without the platform role.
@@ -185,7 +177,15 @@ def standing(
     for change in sorted(changes, key=lambda item: item.log_index):
         trust.require_role(change.signer, "platform", f"a {predicates.name_of(change.kind)}")
         status = status if status == "revoked" else kinds[change.kind]
-    return status
+    return "revoked" if _rests_on_revoked_waiver(index, admission, at) else status
+
+
+def _rests_on_revoked_waiver(
+    index: StatementIndex, admission: VerifiedStatement, at: datetime
+) -> bool:
+    decision = index.by_digest.get(str(admission.statement.predicate.get("decision")))
+    revocations = index.of_kind(predicates.WAIVER_REVOCATION, admission.statement.subject)
+    return decision is not None and is_revoked(decision_value(decision), revocations, at)
 
 
 def _lineage_document(evidence: EvidenceSet) -> dict[str, Any]:

@@ -8,10 +8,12 @@
 * lineage is closed: a training run that made the candidate's bytes, from features that
   are here, from data sets that are here; what is missing is a named gap, never invented;
 * a check names the candidate's bytes and quotes the candidate and lineage statements;
+* waivers are granted one signature at a time, by compliance, and revoked the same way;
 * a decision lists exactly the evidence it read, all of it older in the log than itself;
 * an approval quotes the decision statement and the decision digest, is signed by the
   approver, who holds the role and neither trained, committed, evaluated nor requested;
-* an admission quotes candidate, decision and approvals; enough approvals, no rejection.
+* an admission quotes candidate, decision and approvals; enough approvals, no rejection,
+  and an end no later than that of any waiver the decision relied on.
 
 Calling out of order is the programmer's fault (``RuntimeError``); bad evidence is the
 world's (``VerificationError`` family).
@@ -24,10 +26,11 @@ from datetime import datetime
 from typing import Any
 
 from govern.domain import predicates
+from govern.domain.waiver import end_of, relied_on, waiver_rows
 from govern.errors import EvidenceError, ExpiredError, UntrustedSignerError
 from govern.transparency.canonical import canonical_json
 from govern.transparency.digest import digest_of, hex_of
-from govern.transparency.encoding import parse_time
+from govern.transparency.encoding import format_time, parse_time
 from govern.transparency.trust import TrustRoot
 from govern.transparency.verify import VerifiedStatement
 
@@ -49,6 +52,7 @@ class EvidenceSet:
         self.gaps: tuple[str, ...] = ()
         self.checks: dict[str, VerifiedStatement] = {}
         self.waivers: list[VerifiedStatement] = []
+        self.waiver_revocations: list[VerifiedStatement] = []
         self.decision: VerifiedStatement | None = None
         self.approvals: list[VerifiedStatement] = []
         self.admission: VerifiedStatement | None = None
@@ -112,6 +116,24 @@ class EvidenceSet:
         self.trust.require_role(waiver.signer, "compliance", "the waiver")
         self.waivers.append(waiver)
 
+    def add_waiver_revocation(self, revocation: VerifiedStatement) -> None:
+        """Load the revocation of a waiver for this candidate."""
+        self._advance("lineage", "checks")
+        _expect_kind(revocation, predicates.WAIVER_REVOCATION)
+        if not revocation.statement.has_subject(self.digest):
+            raise EvidenceError("the waiver revocation is about another candidate")
+        self.trust.require_role(revocation.signer, "compliance", "the waiver revocation")
+        self.waiver_revocations.append(revocation)
+
+    def waiver_rows(self) -> list[dict[str, Any]]:
+        """Return what the loaded grants and revocations come to (``govern.domain.waiver``)."""
+        return waiver_rows(self.digest, self.waivers, self.waiver_revocations, self.makers())
+
+    def makers(self) -> set[str]:
+        """Return who made the candidate: its author and whoever trained it."""
+        trainers = {trained_by(run) for run in self.lineage} - {None}
+        return {self._candidate.signer, *(str(person) for person in trainers)}
+
     def add_decision(self, decision: VerifiedStatement) -> None:
         """Load the policy decision."""
         self._advance("lineage", "decision", "checks")
@@ -166,7 +188,7 @@ class EvidenceSet:
         quoted = admission.statement.predicate.get("approvals")
         if quoted != sorted(item.digest for item in self.approvals):
             raise EvidenceError("the admission quotes other approvals than what is here")
-        problem = self.admission_problem()
+        problem = self.admission_problem() or self._outlives_waiver(admission)
         if problem:
             raise EvidenceError(problem)
         self.admission = admission
@@ -191,6 +213,9 @@ class EvidenceSet:
             requester = self.decision.statement.predicate.get("requested_by")
             if isinstance(requester, str):
                 reasons.setdefault(requester, "requested the decision")
+            for row in relied_on(decision_value(self.decision)):
+                for person in row.get("granted_by", []):
+                    reasons.setdefault(str(person), "granted a waiver that the decision relies on")
         return reasons
 
     def admission_problem(self) -> str | None:
@@ -206,6 +231,17 @@ class EvidenceSet:
         if len(approved) < quorum:
             return f"{quorum} approvals are needed, {len(approved)} are here"
         return None
+
+    def _outlives_waiver(self, admission: VerifiedStatement) -> str | None:
+        """Say that an admission would serve on after a waiver that it rests on, or None."""
+        end = self.waiver_end()
+        if end is not None and parse_time(_text(admission, "expires_at")) > end:
+            return f"the admission outlives a waiver that ends at {format_time(end)}"
+        return None
+
+    def waiver_end(self) -> datetime | None:
+        """Return when the first waiver that the decision relied on ends, or None."""
+        return end_of(decision_value(self._decision))
 
     def quorum(self) -> int:
         """Return how many approvals are needed: the decision's number, never under the trust's."""
@@ -225,7 +261,7 @@ class EvidenceSet:
         ]
         rows += [
             {"path": "waivers", "digest": digest}
-            for digest in sorted(item.digest for item in self.waivers)
+            for digest in sorted(item.digest for item in (*self.waivers, *self.waiver_revocations))
         ]
         return rows
 
@@ -245,7 +281,8 @@ class EvidenceSet:
     # -- helpers ---------------------------------------------------------------
 
     def _read_by_decision(self) -> list[VerifiedStatement]:
-        return [self._candidate, *self.lineage, *self.checks.values(), *self.waivers]
+        waivers = (*self.waivers, *self.waiver_revocations)
+        return [self._candidate, *self.lineage, *self.checks.values(), *waivers]
 
     @property
     def _candidate(self) -> VerifiedStatement:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from govern.domain import predicates
-from govern.domain.assembling import StatementIndex, load_admission, load_decision
+from govern.domain.assembling import StatementIndex, load_admission, load_decision, standing
 from govern.domain.evidence import EvidenceSet, decision_digest
 from govern.errors import ConflictError, NotFoundError, RefusedError, VerificationError
 from govern.services.recording import Recorder
@@ -144,6 +144,7 @@ def admit(
     if not recorder.trust.has_role(admitted_by, "platform"):
         raise RefusedError(f"{admitted_by} is not a platform engineer in the trust file")
     now = recorder.clock().replace(microsecond=0)  # timestamps prove whole seconds
+    expires = _expiry(evidence, now, days)
     assert evidence.candidate is not None
     predicate = {
         "deployment": deployment,
@@ -154,13 +155,28 @@ def admit(
         "admitted_by": admitted_by,
         "admitted_at": format_time(now),
         "not_before": format_time(now),
-        "expires_at": format_time(now + timedelta(days=days)),
+        "expires_at": format_time(expires),
         "upstream": dict(upstream),
     }
     subject = [evidence.candidate.statement.subjects[0]]
     admission = recorder.record(predicates.ADMISSION, subject, predicate, signer=admitted_by)
     load_admission(statements_about(recorder, candidate), admission.digest, recorder.trust)
     return admission
+
+
+def _expiry(evidence: EvidenceSet, now: datetime, days: int) -> datetime:
+    """Return the end of an admission: never after a waiver that its decision relied on.
+
+    Raises:
+        RefusedError: that waiver has ended, or was revoked.
+    """
+    assert evidence.decision is not None
+    end, wanted = evidence.waiver_end(), now + timedelta(days=days)
+    if end is None:
+        return wanted
+    if end <= now:
+        raise RefusedError(f"a waiver that the decision relies on ended at {format_time(end)}")
+    return min(end, wanted)
 
 
 def change_admission(
@@ -208,16 +224,5 @@ def change_admission(
 
 def admission_status(recorder: Recorder, admission: VerifiedStatement) -> str:
     """Return ``active``, ``suspended`` or ``revoked`` from the statements in the log."""
-    status = "active"
-    kinds = {
-        predicates.SUSPENSION: "suspended",
-        predicates.REINSTATEMENT: "active",
-        predicates.REVOCATION: "revoked",
-    }
-    changes = [item for item in recorder.about(admission.statement.subject) if item.kind in kinds]
-    for change in sorted(changes, key=lambda item: item.log_index):
-        same = change.statement.predicate.get("admission") == admission.digest
-        allowed = recorder.trust.has_role(change.signer, "platform")
-        if same and allowed and status != "revoked":
-            status = kinds[change.kind]
-    return status
+    index = statements_about(recorder, admission.statement.subject)
+    return standing(index, admission, recorder.trust, recorder.clock())

@@ -19,7 +19,15 @@ from govern.domain.decision import PolicyDecision
 from govern.domain.evidence import decision_digest
 from govern.errors import ConflictError, NotFoundError, RefusedError
 from govern.policy.document import Pack
-from govern.services import approving, deciding, publishing, recalling, serving, tracing
+from govern.services import (
+    approving,
+    deciding,
+    publishing,
+    recalling,
+    serving,
+    tracing,
+    waiving,
+)
 from govern.services.ports import ApprovalRequest, Job, Suspend
 from govern.services.recording import Recorder
 from govern.transparency.encoding import format_time
@@ -318,6 +326,31 @@ class Operations:
     def lineage(self, target: str, *, records: bool = False) -> dict[str, Any]:
         """Return the lineage around a digest or name; ``records`` counts those in gates too."""
         return recalling.lineage(self.recorder, self.gate_counts if records else tuple, target)
+
+    def grant_waiver(self, candidate: str, terms: Mapping[str, str], by: str) -> str:
+        """Sign a waiver: its ``terms`` digest, or the terms themselves; return that digest.
+
+        Raises:
+            InvalidRequestError: terms that are incomplete or do not fit.
+            RefusedError: the person may not.
+        """
+        self._candidate(candidate)
+        if "terms" in terms:
+            statement = waiving.cosign(self.recorder, candidate, terms["terms"], by=by)
+        else:
+            wanted = waiving.terms_from(terms)
+            statement = waiving.grant(self.recorder, candidate, self.packs(), wanted, by=by)
+        return str(statement.statement.predicate["terms"])
+
+    def revoke_waiver(self, candidate: str, terms: str, reason: str, by: str) -> str:
+        """Revoke a waiver; return the statement's digest."""
+        self._candidate(candidate)
+        return waiving.revoke(self.recorder, candidate, terms, reason=reason, by=by).digest
+
+    def waivers(self, candidate: str) -> list[dict[str, Any]]:
+        """Return the waivers of a candidate with their state."""
+        self._candidate(candidate)
+        return waiving.listed(self.recorder, candidate)
 
     def snapshot_document(self) -> bytes:
         """Return a fresh signed snapshot for gates."""

@@ -224,6 +224,15 @@ class Actions(Protocol):
     def revoke(self, admission: str, by: str, reason: str) -> str:
         """Revoke an admission; return the statement's digest."""
 
+    def grant_waiver(self, candidate: str, terms: Mapping[str, str], by: str) -> str:
+        """Sign a waiver; return the digest of its terms."""
+
+    def revoke_waiver(self, candidate: str, terms: str, reason: str, by: str) -> str:
+        """Revoke a waiver; return the statement's digest."""
+
+    def waivers(self, candidate: str) -> list[dict[str, Any]]:
+        """Return the waivers of a candidate with their state."""
+
     def snapshot_document(self) -> bytes:
         """Return the signed snapshot that gates read."""
 

@@ -16,6 +16,7 @@ from govern.domain.assembling import (
 from govern.domain.evidence import EvidenceSet, decision_digest, decision_value
 from govern.domain.lineage_graph import build_graph
 from govern.domain.lineage_reading import Recorded
+from govern.domain.waiver import relied_on
 from govern.errors import NotFoundError
 from govern.policy.document import Pack
 from govern.services.approving import newest_decision
@@ -72,6 +73,7 @@ def report_facts(
         "approvals": [_approval(item) for item in evidence.approvals],
         "approval_request": {"refused": [dict(item) for item in refused_votes]},
         "admission": _admission(evidence.admission),
+        "waivers": _waivers(evidence),
         "serving": dict(serving) if serving else None,
         "compared": [_compared(recorder, item) for item in _others(recorder)],
         "human": _human(evidence.candidate),
@@ -111,6 +113,23 @@ def _pack(pack: Pack, decision: Mapping[str, Any]) -> dict[str, Any]:
         "status": pack.status if pack.id in used else "not applicable",
         "effective_from": pack.effective_from.isoformat(),
     }
+
+
+def _waivers(evidence: EvidenceSet) -> list[dict[str, Any]]:
+    """One row per waiver that the decision relied on, or that was granted and did not count."""
+    assert evidence.decision is not None
+    relied = {row.get("terms") for row in relied_on(decision_value(evidence.decision))}
+    return [
+        {
+            "rule": f"{row['pack']}/{row['rule']}",
+            "reason": f"{row['reason']} Instead: {row['compensating_control']}"
+            + ("" if row["terms"] in relied else " (not relied on)"),
+            "owner": ", ".join(row["granted_by"]),
+            "expires_at": row["expires_at"],
+            "statement": row["statements"][0],
+        }
+        for row in evidence.waiver_rows()
+    ]
 
 
 def _regimes(evidence: EvidenceSet, packs: Sequence[Pack]) -> list[dict[str, Any]]:

@@ -62,6 +62,7 @@ def evidence_statements(
     parts = [evidence.candidate, evidence.signature, evidence.decision, evidence.admission]
     found = [item for item in parts if item is not None]
     found += [*evidence.lineage, *evidence.waivers, *evidence.approvals]
+    found += evidence.waiver_revocations
     found += index.of_kind(predicates.TEST_RESULT, evidence.digest)
     return sorted({item.digest: item for item in found}.values(), key=lambda item: item.log_index)
 
@@ -72,5 +73,6 @@ def _version(recorder: Recorder) -> int:
         predicates.SUSPENSION,
         predicates.REINSTATEMENT,
         predicates.REVOCATION,
+        predicates.WAIVER_REVOCATION,
     )
     return sum(len(recorder.all(kind)) for kind in kinds)

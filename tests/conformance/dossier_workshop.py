@@ -37,16 +37,16 @@ from govern.transparency.verify import VerifiedStatement
 DOMAIN = "bank.example"
 ISSUER = "https://sso.bank.example"
 START = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
-ADA, EVAN, ROSA, TOMAS, NADIA, PRIYA, CARLA, SERVICE = (
+ADA, EVAN, ROSA, TOMAS, NADIA, PRIYA, CARLA, CLEO, SERVICE = (
     f"{who}@{DOMAIN}"
-    for who in ("ada", "evan", "rosa", "tomas", "nadia", "priya", "carla", "govern")
+    for who in ("ada", "evan", "rosa", "tomas", "nadia", "priya", "carla", "cleo", "govern")
 )
 ROLES = {
     "author": [ADA],
     "evaluator": [EVAN],
     "reviewer": [ROSA, TOMAS, NADIA, ADA, EVAN],
     "platform": [PRIYA],
-    "compliance": [CARLA],
+    "compliance": [CARLA, CLEO],
     "service": [SERVICE],
     "decider": [SERVICE],
 }

@@ -630,8 +630,10 @@ def waiver_after_its_expiry(forger: Forger) -> Forged:
     waiver = {
         "rule": "accurate",
         "pack": "test-pack",
+        "pack_version": "1.0.0",
         "granted_by": [CARLA, PRIYA],
         "reason": "test",
+        "compensating_control": "none",
         "expires_at": format_time(START - timedelta(days=1)),
     }
     shop.record(predicates.WAIVER, item, waiver, by=CARLA)
@@ -658,8 +660,10 @@ def waiver_granted_alone(forger: Forger) -> Forged:
     waiver = {
         "rule": "accurate",
         "pack": "test-pack",
+        "pack_version": "1.0.0",
         "granted_by": [CARLA, PRIYA],
         "reason": "test",
+        "compensating_control": "none",
         "expires_at": format_time(START + timedelta(days=9)),
     }
     shop.record(predicates.WAIVER, item, waiver, by=CARLA)

@@ -23,6 +23,7 @@ PEOPLE = {
     "nadia": ["reviewer"],
     "priya": ["platform"],
     "olga": ["auditor"],
+    "carl": ["compliance"],
     "root": ["admin"],
 }
 
@@ -76,6 +77,25 @@ class FakeServices:
     def revoke(self, admission: str, by: str, reason: str) -> str:
         """Note."""
         return self._note("revoke", admission, by, reason)
+
+    def grant_waiver(self, candidate: str, terms: Mapping[str, str], by: str) -> str:
+        """Note."""
+        return self._note("grant_waiver", candidate, dict(terms), by)
+
+    def revoke_waiver(self, candidate: str, terms: str, reason: str, by: str) -> str:
+        """Note."""
+        return self._note("revoke_waiver", candidate, terms, reason, by)
+
+    def waivers(self, candidate: str) -> list[dict[str, Any]]:
+        """Return one waiver in force."""
+        return [
+            {
+                "pack": "internal-fair-lending", "pack_version": "1.0.0", "rule": "race-significance",
+                "reason": "Numbers are small.", "compensating_control": "Weekly review of denials.",
+                "expires_at": "2027-01-01T00:00:00Z", "terms": digest("terms"), "state": "in-force",
+                "signed_by": [mail("carl"), mail("cleo")],
+            }
+        ]  # fmt: skip
 
     def snapshot_document(self) -> bytes:
         """Return something like a snapshot."""

@@ -134,6 +134,13 @@ def _change(status: str) -> Callable[[Session, VerifiedStatement, Mapping[str, A
     return apply
 
 
+def _waiver_revocation(session: Session, item: VerifiedStatement, value: Mapping[str, Any]) -> None:
+    """Revoke in the index the admissions that rested on the waiver."""
+    resting = value.get("admissions")
+    for admission in resting if isinstance(resting, list) else []:
+        _change("revoked")(session, item, {"admission": admission})
+
+
 def _set_candidate(session: Session, digest: str, status: str | None) -> None:
     row = session.get(CandidateTable, digest)
     if row is not None:
@@ -150,4 +157,5 @@ _HANDLERS: dict[str, Callable[[Session, VerifiedStatement, Mapping[str, Any]], N
     predicates.SUSPENSION: _change("suspended"),
     predicates.REINSTATEMENT: _change("active"),
     predicates.REVOCATION: _change("revoked"),
+    predicates.WAIVER_REVOCATION: _waiver_revocation,
 }

@@ -16,6 +16,7 @@ from govern.web.config import FORM_BYTES_MAX
 
 blueprint = Blueprint("api_write", __name__, url_prefix="/api/v1")
 FILES_MAX = 1_000
+WAIVER_TERMS = ("pack", "rule", "reason", "compensating_control", "until")
 
 
 def body() -> dict[str, Any]:
@@ -104,6 +105,29 @@ def withdraw(request_id: str) -> Response:
     """Withdraw an open request."""
     withdraw_own(request_id)
     return jsonify({"id": request_id, "state": "withdrawn"})
+
+
+@blueprint.post("/waivers")
+def grant_waiver() -> tuple[Response, int]:
+    """Sign a waiver: all its terms, or the `terms` digest that another person granted."""
+    require_role("compliance")
+    value = body()
+    candidate = check_digest(text(value, "candidate"))
+    names = ("terms",) if "terms" in value else WAIVER_TERMS
+    wanted = {name: text(value, name) for name in names}
+    terms = services().grant_waiver(candidate, wanted, person().email)
+    return jsonify({"candidate": candidate, "terms": terms}), 201
+
+
+@blueprint.post("/candidates/<digest>/waivers/revoke")
+def revoke_waiver(digest: str) -> tuple[Response, int]:
+    """Revoke a waiver by its terms, and the admissions that rest on it."""
+    require_role("compliance")
+    value = body()
+    terms = check_digest(text(value, "terms"))
+    reason = text(value, "reason")
+    statement = services().revoke_waiver(check_digest(digest), terms, reason, person().email)
+    return jsonify({"statement": statement}), 201
 
 
 @blueprint.post("/admissions")

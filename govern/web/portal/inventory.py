@@ -62,7 +62,9 @@ def candidate(digest: str) -> str:
     """One candidate: verdict, reasons, figures, lineage, votes, evidence."""
     now = datetime.now(UTC)
     view = viewing.candidate_view(services().records, check_digest(digest), now)
-    return render_template("candidate.html", view=view, **figures_for(view))
+    granted = any(line["kind"] == "waiver" for line in view["statements"])
+    waivers = services().waivers(digest) if granted else []
+    return render_template("candidate.html", view=view, waivers=waivers, **figures_for(view))
 
 
 def figures_for(view: View) -> View:

@@ -141,3 +141,20 @@ def test_a_recall_that_cannot_be_understood_is_a_problem(app, services, bearer, 
 
 def test_a_lineage_digest_of_another_shape_is_a_problem(app, bearer) -> None:
     assert app.test_client().get("/api/v1/lineage/x", headers=bearer("olga")).status_code == 400
+
+
+def test_compliance_grants_and_revokes_a_waiver(app, bearer) -> None:
+    client = app.test_client()
+    candidate, terms = digest("mortgage-approval"), digest("terms")
+    body = {"candidate": candidate, "pack": "p", "rule": "r", "reason": "why", "compensating_control": "c"}
+    late = client.post("/api/v1/waivers", json=body, headers=bearer("carl"))
+    assert late.status_code == 400 and "'until'" in late.get_json()["detail"]
+    made = client.post("/api/v1/waivers", json={**body, "until": "2026-12-31"}, headers=bearer("carl"))
+    assert made.status_code == 201
+    second = client.post("/api/v1/waivers", json={"candidate": candidate, "terms": terms}, headers=bearer("carl"))
+    assert second.status_code == 201
+    gone = client.post(
+        f"/api/v1/candidates/{candidate}/waivers/revoke", json={"terms": terms, "reason": "over"}, headers=bearer("carl")
+    )
+    assert gone.status_code == 201
+    assert client.post("/api/v1/waivers", json=body, headers=bearer("ada")).status_code == 403
