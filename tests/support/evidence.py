@@ -9,4 +9,7 @@ from tests.support.packs import shipped_evidence
 
 
 def allowed_evidence() -> dict[str, Any]:
-    return copy.deepcopy(shipped_evidence("credit-allowed"))
+    document = copy.deepcopy(shipped_evidence("credit-allowed"))
+    for check in document["checks"].values():
+        check["age_days"] = 1
+    return document
