@@ -29,6 +29,9 @@ SETTINGS = (
     Setting("policies", "", "folder of policy packs; empty: those shipped with govern"),
     Setting("lease_seconds", "120", "how long a worker may hold a job without a sign of life"),
     Setting("published_only", "no", "yes: decide only under packs that were published"),
+    Setting(
+        "passphrase_file", "", "file with the passphrase of the key files; empty: not encrypted"
+    ),
     Setting("snapshot_seconds", "60", "how long a gate may rely on one snapshot"),
 )
 
@@ -44,6 +47,7 @@ class Settings:
     lease_seconds: int
     snapshot_seconds: int
     published_only: bool = False
+    passphrase_file: Path | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -72,6 +76,7 @@ class Settings:
             lease_seconds=_number(value, "lease_seconds"),
             snapshot_seconds=_number(value, "snapshot_seconds"),
             published_only=_yes(value, "published_only"),
+            passphrase_file=Path(value["passphrase_file"]) if value["passphrase_file"] else None,
         )
 
 

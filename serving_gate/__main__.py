@@ -11,17 +11,17 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import orjson
 import uvloop
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from govern.domain.snapshot import open_snapshot
 from govern.errors import GovernError, InvalidRequestError, StorageError
 from govern.transparency.note import NoteSigner
+from govern.transparency.signer import algorithm_of, ed25519_public, open_key
 from govern.transparency.trust import TrustRoot
 from serving_gate.callers import Callers
 from serving_gate.gate import Gate
@@ -132,7 +132,7 @@ def build(options: argparse.Namespace, loop: asyncio.AbstractEventLoop) -> Gate:
     home: Path = options.home
     folder = home / "gates" / options.name
     trust = TrustRoot.from_json(_read(options.trust or home / "trust.json", "the trust file"))
-    signer = log_signer(options.key or home / "keys" / f"gate-{options.name}.key", trust)
+    signer = log_signer(key_files(options), trust)
     folder.mkdir(parents=True, exist_ok=True)
     keeper = SnapshotKeeper(
         folder / "snapshot.json",
@@ -143,7 +143,12 @@ def build(options: argparse.Namespace, loop: asyncio.AbstractEventLoop) -> Gate:
     keeper.load()
     return Gate(
         settings=settings,
-        recorder=Recorder(folder, signer, segment_bytes_max=settings.segment_bytes_max),
+        recorder=Recorder(
+            folder,
+            signer,
+            segment_bytes_max=settings.segment_bytes_max,
+            earlier=[log.verifier for log in trust.log_keys(signer.name)],
+        ),
         snapshot=keeper,
         callers=Callers.load(options.callers or folder / "callers.json"),
         upstreams=dict(parse_upstream(text) for text in options.upstream),
@@ -160,23 +165,42 @@ def _fetcher(options: argparse.Namespace):  # type: ignore[no-untyped-def]
     return lambda: fetch(url)
 
 
-def log_signer(path: Path, trust: TrustRoot) -> NoteSigner:
+def key_files(options: argparse.Namespace) -> list[Path]:
+    """Return where the gate's key may lie, its newest successor first."""
+    if options.key:
+        return [options.key]
+    first = options.home / "keys" / f"gate-{options.name}.key"
+    later = [
+        path
+        for path in first.parent.glob(f"gate-{options.name}.*.key")
+        if path.name.split(".")[-2].isdigit()
+    ]
+    return [*sorted(later, key=lambda path: -int(path.name.split(".")[-2])), first]
+
+
+def log_signer(paths: Sequence[Path], trust: TrustRoot) -> NoteSigner:
     """Return the gate's log key under the origin that the trust file gives it.
 
+    Args:
+        paths: key files, the newest first; the first that the trust file has as current
+            is used.
+        trust: says which key that is.
+
     Raises:
-        InvalidRequestError: the key is not Ed25519, or no log in the trust file has it.
+        InvalidRequestError: no log in the trust file has any of these keys now.
+        StorageError: a key cannot be opened.
     """
-    try:
-        key = load_pem_private_key(_read(path, "the gate's log key"), None)
-    except ValueError:
-        raise InvalidRequestError(f"{path.name} is not a private key") from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise InvalidRequestError(f"{path.name} is not an Ed25519 key")
-    public = key.public_key().public_bytes_raw()
-    for log in trust.logs:
-        if log.kind == "gate" and log.verifier.public_key == public:
-            return NoteSigner(log.origin, key)
-    raise InvalidRequestError("the trust file names no gate log with this key")
+    secret = os.environ.get("GOVERN_PASSPHRASE_FILE")
+    passphrase = _read(Path(secret), "the passphrase file").rstrip(b"\r\n") if secret else None
+    for path in paths:
+        key = open_key(_read(path, "the gate's log key"), passphrase, path.name)
+        if algorithm_of(key.public_key()) != "Ed25519":
+            raise InvalidRequestError(f"{path.name} is not an Ed25519 key")
+        public = ed25519_public(key)
+        for log in trust.logs:
+            if log.kind == "gate" and log.verifier.public_key == public and log.valid.end is None:
+                return NoteSigner(log.origin, key)
+    raise InvalidRequestError("the trust file names no gate log with this key, or it has ended")
 
 
 def parse_upstream(text: str) -> tuple[str, tuple[str, int]]:

@@ -38,6 +38,9 @@ COMMANDS = {
     "approval": Command("govern.cli.approval", "ask for approval, vote, withdraw, list"),
     "admission": Command("govern.cli.admission", "admit, suspend, reinstate, revoke, list"),
     "log": Command("govern.cli.log", "look into the logs, prove, export, witness, reindex"),
+    "key": Command(
+        "govern.cli.key", "list, rotate and revoke keys, add a gate's, check trust files"
+    ),
     "verify": Command("govern.verifier.__main__", "verify a dossier, bundle, report or receipt"),
 }
 

@@ -19,7 +19,7 @@ from govern.errors import GovernError
 from govern.services import auditing
 from govern.services.exporting import admitted_layouts
 from govern.transparency.canonical import canonical_json, parse_json
-from govern.transparency.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
+from govern.transparency.checkpoint import Checkpoint, sign_checkpoint
 from govern.transparency.merkle import leaf_hash
 from govern.transparency.tiles import entries_path, entry_bundle, parse_entry_bundle, tiles_after
 from govern.transparency.tree import Tree
@@ -48,7 +48,7 @@ def view_gate(opened: Application, expected: int) -> GateView:
     deadline = time.monotonic() + PUBLISH_SECONDS_MAX
     while True:
         note = (folder / "log" / "checkpoint").read_text("utf-8")
-        checkpoint = open_checkpoint(note, opened.trust.log(origin).verifier)
+        checkpoint = opened.trust.open_checkpoint(note, origin)[0]
         if checkpoint.size >= expected:
             break
         if time.monotonic() > deadline:

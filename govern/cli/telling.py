@@ -238,8 +238,8 @@ def _build_report(told: story.Story, gate: sealing.GateView) -> bytes:
     evidence = json.dumps(facts, indent=1, sort_keys=True).encode()
     rendered = render_report(
         facts,
-        key_pem=opened.keys.pem("report.key"),
-        cert_chain_pem=opened.keys.pem("report.pem") + opened.keys.pem("ca.pem"),
+        sign=opened.keys.ec_key("report").sign,
+        cert_chain_pem=opened.keys.chain_pem("report"),
         attachments={"evidence.json": evidence, "trust.json": opened.trust.raw},
         created_at=now,
     )

@@ -13,7 +13,7 @@ from govern.domain.evidence import decision_value
 from govern.errors import NotFoundError
 from govern.services.recording import Recorder
 from govern.transparency.canonical import canonical_json
-from govern.transparency.checkpoint import Checkpoint, open_checkpoint
+from govern.transparency.checkpoint import Checkpoint
 from govern.transparency.digest import digest_of, from_hex, hex_of
 from govern.transparency.encoding import b64, format_time
 from govern.transparency.verify import VerifiedStatement
@@ -65,7 +65,7 @@ def anchor(
     recorder: Recorder, checkpoint_note: str, origin: str, *, signer: str
 ) -> VerifiedStatement | None:
     """Record a gate log's checkpoint in the lineage log; None if it has not grown."""
-    checkpoint = open_checkpoint(checkpoint_note, recorder.trust.log(origin).verifier)
+    checkpoint = recorder.trust.open_checkpoint(checkpoint_note, origin)[0]
     earlier = [
         item.statement.predicate["tree_size"]
         for item in recorder.all(predicates.ANCHOR)

@@ -14,11 +14,13 @@ The order, and what a stop leaves behind at each step:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Protocol
 
 from cryptography import x509
 
+from govern.errors import UntrustedSignerError
 from govern.transparency.bundle import LogProof, entry_body, write_bundle
 from govern.transparency.statement import make_statement
 from govern.transparency.trust import TrustRoot
@@ -114,14 +116,26 @@ class Recorder:
     def about(self, *subjects: str) -> list[VerifiedStatement]:
         """Return every verified statement about these digests."""
         return [
-            self.verified(bundle)
+            item
             for subject in subjects
-            for bundle in self._store.bundles_by_subject(subject)
+            for item in self._trusted(self._store.bundles_by_subject(subject))
         ]
 
     def all(self, predicate_type: str | None = None) -> list[VerifiedStatement]:
         """Return every verified statement (of one predicate type)."""
-        return [self.verified(bundle) for bundle in self._store.bundles(predicate_type)]
+        return self._trusted(self._store.bundles(predicate_type))
+
+    def _trusted(self, bundles: Sequence[bytes]) -> list[VerifiedStatement]:
+        """Return what verifies; what a revoked key signed too late counts as not there.
+
+        Losing evidence never helps; the statements whose loss would help, suspensions and
+        revocations, are the business of ``govern key revoke``, which refuses to lose them.
+        """
+        found = []
+        for bundle in bundles:
+            with suppress(UntrustedSignerError):
+                found.append(self.verified(bundle))
+        return found
 
     def find(self, digest: str) -> VerifiedStatement | None:
         """Return the statement with this digest, verified."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from govern.domain import predicates
 from govern.domain.assembling import StatementIndex, load_admission
 from govern.domain.evidence import EvidenceSet
@@ -13,6 +11,7 @@ from govern.domain.snapshot import make_snapshot
 from govern.services.approving import admission_status
 from govern.services.recording import Recorder
 from govern.services.tracing import statements_about
+from govern.transparency.signer import Signer
 from govern.transparency.verify import VerifiedStatement
 
 SNAPSHOT_SECONDS = 60
@@ -29,7 +28,7 @@ def current_admissions(recorder: Recorder) -> dict[str, VerifiedStatement]:
 
 
 def snapshot_document(
-    recorder: Recorder, key: Ed25519PrivateKey, *, lifetime_seconds: int = SNAPSHOT_SECONDS
+    recorder: Recorder, key: Signer, *, lifetime_seconds: int = SNAPSHOT_SECONDS
 ) -> bytes:
     """Return a fresh signed snapshot with the evidence behind every admission.
 

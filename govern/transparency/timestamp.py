@@ -20,6 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from govern.errors import MalformedError, SignatureError, UntrustedSignerError
 from govern.transparency import der
 from govern.transparency.der import Node
+from govern.transparency.signer import PrivateKey, as_signer
 
 _SIGNED_DATA = der.oid("1.2.840.113549.1.7.2")
 _TST_INFO = der.oid("1.2.840.113549.1.9.16.1.4")
@@ -36,7 +37,7 @@ def make_timestamp(
     data: bytes,
     *,
     now: datetime,
-    tsa_key: ec.EllipticCurvePrivateKey,
+    tsa_key: PrivateKey,
     tsa_cert: x509.Certificate,
     serial: int,
 ) -> bytes:
@@ -53,7 +54,7 @@ def make_timestamp(
     )
     info = der.tlv(der.SEQUENCE, der.integer(1), _POLICY, imprint, der.integer(serial), moment)
     attributes = _attributes(info, tsa_cert)
-    signature = tsa_key.sign(der.tlv(der.SET, attributes), ec.ECDSA(hashes.SHA256()))
+    signature = as_signer(tsa_key).sign(der.tlv(der.SET, attributes))
     signer = der.tlv(
         der.SEQUENCE,
         der.integer(1),
@@ -94,6 +95,17 @@ def _attributes(info: bytes, cert: x509.Certificate) -> bytes:
 
 def _attribute(kind: bytes, value: bytes) -> bytes:
     return der.tlv(der.SEQUENCE, kind, der.tlv(der.SET, value))
+
+
+def names_authority(response: bytes, cert: x509.Certificate) -> bool:
+    """Say whether a response names ``cert`` as its signer (RFC 5816); nothing is verified."""
+    try:
+        info, attributes, _ = _parse(response)
+        named = _attribute_values(attributes).get(_SIGNING_CERTIFICATE_V2)
+        expected = _attribute_values(der.read_one(der.tlv(0xA0, _attributes(info, cert))))
+    except (MalformedError, ValueError, KeyError, IndexError):
+        return False
+    return named == expected[_SIGNING_CERTIFICATE_V2]
 
 
 def verify_timestamp(

@@ -7,7 +7,8 @@ kind, or that it fits other statements; that is ``govern.domain.evidence``'s par
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,11 +18,12 @@ from govern.errors import CheckpointError, MalformedError, SignatureError, Untru
 from govern.transparency.bundle import Bundle, entry_body, parse_bundle
 from govern.transparency.checkpoint import Checkpoint, open_checkpoint
 from govern.transparency.envelope import verify_envelope
-from govern.transparency.identity import verify_identity
+from govern.transparency.identity import certificate_log_of, verify_identity
 from govern.transparency.merkle import leaf_hash, verify_inclusion
+from govern.transparency.signer import certificate_key_id
 from govern.transparency.statement import Statement, parse_statement
-from govern.transparency.timestamp import verify_timestamp
-from govern.transparency.trust import TrustRoot
+from govern.transparency.timestamp import names_authority, verify_timestamp
+from govern.transparency.trust import TrustedAuthority, TrustedLog, TrustRoot
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class VerifiedStatement:
     log_index: int
     checkpoint: Checkpoint
     bundle: bytes
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Role to key id of every key this statement rests on: ca, ct, tsa, lineage-log."""
 
     @property
     def digest(self) -> str:
@@ -62,17 +66,18 @@ def verify_bundle(data: bytes, trust: TrustRoot) -> VerifiedStatement:
         MalformedError, SignatureError, UntrustedSignerError, LogError: by the step failed.
     """
     bundle = parse_bundle(data)  # (1)
-    proven_at = verify_timestamp(bundle.timestamp, bundle.signature, tsa_chain=trust.tsa_chain)  # 2
-    if not trust.tsa_valid.covers(proven_at) or not trust.ca_valid.covers(proven_at):
-        raise UntrustedSignerError("the signing time lies outside the authority's validity window")
+    clock, proven_at = proven_time(bundle.timestamp, bundle.signature, trust)  # (2)
+    authority = trust.authority(  # (3)
+        bundle.certificate, trust.cas, proven_at, "identity authority"
+    )
     ct_keys = [key for key, valid in trust.ct_keys if valid.covers(proven_at)]
-    identity = verify_identity(  # (3)
-        bundle.certificate, ca_chain=trust.ca_chain, ct_keys=ct_keys, at=proven_at
+    identity = verify_identity(
+        bundle.certificate, ca_chain=authority.chain, ct_keys=ct_keys, at=proven_at
     )
     if identity.issuer not in trust.issuers:
         raise UntrustedSignerError(f"identity issuer {identity.issuer!r} is not trusted")
     payload = verify_envelope(bundle.envelope, _public_key(bundle))  # (4)
-    checkpoint = _verify_log(bundle, trust, proven_at)  # (5) (6)
+    checkpoint, log = _verify_log(bundle, trust, proven_at)  # (5) (6)
     return VerifiedStatement(
         statement=parse_statement(payload),  # (7)
         signer=identity.email,
@@ -81,7 +86,28 @@ def verify_bundle(data: bytes, trust: TrustRoot) -> VerifiedStatement:
         log_index=bundle.proof.index,
         checkpoint=checkpoint,
         bundle=data,
+        keys={
+            "ca": certificate_key_id(authority.chain[0]),
+            "ct": "sha256:" + certificate_log_of(bundle.certificate).hex(),
+            "tsa": certificate_key_id(clock.chain[0]),
+            "lineage-log": log.id,
+        },
     )
+
+
+def proven_time(
+    timestamp: bytes, signature: bytes, trust: TrustRoot
+) -> tuple[TrustedAuthority, datetime]:
+    """Return which trusted authority saw a signature and when.
+
+    Raises:
+        MalformedError, SignatureError: see ``verify_timestamp``.
+        UntrustedSignerError: no authority of the trust file, or not valid then.
+    """
+    named = [one for one in trust.tsas if names_authority(timestamp, one.chain[0])]
+    first = (named or trust.tsas)[0]
+    at = verify_timestamp(timestamp, signature, tsa_chain=first.chain)
+    return trust.authority(first.chain[0], trust.tsas, at, "timestamp authority"), at
 
 
 def _public_key(bundle: Bundle) -> ec.EllipticCurvePublicKey | Ed25519PublicKey:
@@ -94,13 +120,12 @@ def _public_key(bundle: Bundle) -> ec.EllipticCurvePublicKey | Ed25519PublicKey:
     return key
 
 
-def _verify_log(bundle: Bundle, trust: TrustRoot, at: datetime) -> Checkpoint:
+def _verify_log(bundle: Bundle, trust: TrustRoot, at: datetime) -> tuple[Checkpoint, TrustedLog]:
+    """The checkpoint in a bundle was published with its own entry: ``at`` is its time too."""
     proof = bundle.proof
-    log = trust.log_by_id(proof.key_id)
+    log = trust.log_by_id(proof.key_id, at)
     if log.kind != "lineage":
         raise UntrustedSignerError(f"statements live in a lineage log, not in {log.origin}")
-    if not log.valid.covers(at):
-        raise UntrustedSignerError(f"the key of log {log.origin} was not valid at {at}")
     checkpoint = open_checkpoint(proof.checkpoint, log.verifier)
     if (checkpoint.size, checkpoint.root) != (proof.size, proof.root):
         raise CheckpointError("the proof's size and root differ from the signed checkpoint")
@@ -111,4 +136,4 @@ def _verify_log(bundle: Bundle, trust: TrustRoot, at: datetime) -> Checkpoint:
         proof=proof.hashes,
         root=proof.root,
     )
-    return checkpoint
+    return checkpoint, log

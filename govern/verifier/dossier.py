@@ -55,6 +55,7 @@ from govern.transparency.trust import TrustRoot
 from govern.transparency.verify import VerifiedStatement, verify_bundle
 from govern.verifier.logs import check_root, open_log, witnessed
 from govern.verifier.releases import verify_releases
+from govern.verifier.times import check_gate_key, check_times
 
 Files = Mapping[str, bytes]
 
@@ -132,8 +133,7 @@ def _verify_lineage_log(
     seal: VerifiedStatement,
     proved: Proved,
 ) -> Tree:
-    log = trust.log(seal.checkpoint.origin)
-    checkpoint, entries, tree = open_log(files, "log", log)
+    checkpoint, entries, tree, log = open_log(files, "log", trust, seal.checkpoint.origin)
     seen = witnessed(files, "log", trust)
     present = {item.log_index for item in statements}
     for index in range(checkpoint.size):
@@ -149,6 +149,9 @@ def _verify_lineage_log(
         if entries[item.log_index] != entry_body(bundle.envelope, bundle.certificate):
             raise EvidenceError(f"lineage log entry {item.log_index} is another statement")
         check_root(tree, item.checkpoint.size, item.checkpoint.root, "a statement's checkpoint")
+    check_times(statements)
+    newest = max(statements, key=lambda item: item.log_index, default=seal)
+    log.require_not_ended(newest.proven_at)
     proved.say(
         f"The lineage log is whole: {checkpoint.size} entries, every one with its statement, "
         "and no state of it that was signed before was rewritten.",
@@ -259,7 +262,7 @@ def _verify_gates(
             )
     for gate in seal.statement.predicate.get("gates", []):
         folder = f"gates/{gate['name']}"
-        checkpoint, entries, tree = open_log(files, folder, trust.log(gate["origin"]))
+        checkpoint, entries, tree, log = open_log(files, folder, trust, gate["origin"])
         witnessed(files, folder, trust)
         anchors = [
             item
@@ -271,6 +274,7 @@ def _verify_gates(
             said = anchor.statement.predicate
             check_root(tree, said["tree_size"], unb64(said["root"], "root"), folder)
         check_root(tree, gate["size"], unb64(gate["root"], "root"), folder)
+        check_gate_key(log, entries, anchors)
         _check_sequence(entries, folder)
         for number in gate["records"]:
             record, at_us = _verify_record(files, folder, number, entries)

@@ -9,10 +9,8 @@ from govern.errors import (
     DigestMismatchError,
     MalformedError,
     ProofError,
-    SignatureError,
-    VerificationError,
 )
-from govern.transparency.checkpoint import Checkpoint, open_checkpoint
+from govern.transparency.checkpoint import Checkpoint
 from govern.transparency.cosignature import Cosignature, require_witnesses
 from govern.transparency.merkle import leaf_hash
 from govern.transparency.note import note_text
@@ -28,15 +26,7 @@ def open_trusted(note: str, trust: TrustRoot) -> tuple[Checkpoint, TrustedLog]:
         UntrustedSignerError: the trust file does not name the log.
         SignatureError, CheckpointError: none of its keys signed.
     """
-    origin = note_text(note).partition("\n")[0]
-    failure: VerificationError | None = None
-    for log in [trust.log(origin), *(log for log in trust.logs if log.origin == origin)]:
-        try:
-            return open_checkpoint(note, log.verifier), log
-        except SignatureError as error:
-            failure = failure or error
-    assert failure is not None
-    raise failure
+    return trust.open_checkpoint(note, note_text(note).partition("\n")[0])
 
 
 def witnessed(files: Mapping[str, bytes], folder: str, trust: TrustRoot) -> list[Cosignature]:
@@ -50,17 +40,19 @@ def witnessed(files: Mapping[str, bytes], folder: str, trust: TrustRoot) -> list
 
 
 def open_log(
-    files: Mapping[str, bytes], folder: str, log: TrustedLog
-) -> tuple[Checkpoint, list[bytes], Tree]:
+    files: Mapping[str, bytes], folder: str, trust: TrustRoot, origin: str
+) -> tuple[Checkpoint, list[bytes], Tree, TrustedLog]:
     """Verify one log of a dossier.
 
     Args:
         files: the dossier's files.
         folder: where the log lies, such as ``log`` or ``gates/demo``.
-        log: the trusted key.
+        trust: the keys that the log has had.
+        origin: which log it should be.
 
     Returns:
-        its checkpoint, its entries in order, and the tree over them.
+        its checkpoint, its entries in order, the tree over them, and the key that signed;
+        the caller checks that key's window against the time of the newest entry.
 
     Raises:
         CompletenessError: an entry bundle is missing or short.
@@ -74,14 +66,14 @@ def open_log(
         text = note.decode("utf-8")
     except UnicodeDecodeError:
         raise MalformedError(f"{folder}/checkpoint is not text") from None
-    checkpoint = open_checkpoint(text, log.verifier)
+    checkpoint, log = trust.open_checkpoint(text, origin)
     entries = _entries(files, folder, checkpoint.size)
     tree = Tree()
     tree.append([leaf_hash(entry) for entry in entries])
     if tree.root() != checkpoint.root:
         raise ProofError(f"{folder}: an entry was changed; the entries lead to another root")
     _check_tiles(files, folder, tree)
-    return checkpoint, entries, tree
+    return checkpoint, entries, tree, log
 
 
 def _entries(files: Mapping[str, bytes], folder: str, size: int) -> list[bytes]:

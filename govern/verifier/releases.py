@@ -23,8 +23,8 @@ from govern.transparency.oms import (
     parse_key_bundle,
     verify_key_bundle,
 )
-from govern.transparency.timestamp import verify_timestamp
 from govern.transparency.trust import TrustRoot
+from govern.transparency.verify import proven_time
 
 _PATH = re.compile(r"artifacts/([0-9a-f]{64})\.oms\.sig\.json")
 
@@ -66,9 +66,7 @@ def verify_release(bundle: KeyBundle, trust: TrustRoot) -> Manifest:
     """
     if len(bundle.timestamps) != 1:
         raise MalformedError("expected exactly one timestamp, which proves when it was signed")
-    at = verify_timestamp(bundle.timestamps[0], bundle.signature, tsa_chain=trust.tsa_chain)
-    if not trust.tsa_valid.covers(at):
-        raise UntrustedSignerError("the signing time lies outside the authority's validity window")
+    _, at = proven_time(bundle.timestamps[0], bundle.signature, trust)
     keys = [load_der_public_key(key) for key in trust.role_keys("release", at)]
     for key in keys:
         if isinstance(key, ec.EllipticCurvePublicKey) and key_hint(key) == bundle.hint:
