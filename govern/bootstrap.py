@@ -16,6 +16,7 @@ from govern.adapters.keys_files import (
     KeyFiles,
     Organisation,
     create_keys,
+    gate_origin,
     lineage_origin,
 )
 from govern.adapters.log_files import LogFiles

@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from govern.adapters.files import write_durably
-from govern.domain import in_toto
 from govern.adapters.key_store import ROOT, KeyRecord, KeyStore
+from govern.domain import in_toto
 from govern.errors import InvalidRequestError, StorageError
 from govern.transparency.encoding import b64, format_time
 from govern.transparency.envelope import open_parts, sign_envelope

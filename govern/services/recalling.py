@@ -132,7 +132,7 @@ def _keys(
     statements = {item.digest: item for item in recorder.all()}
     trust = recorder.trust
     signed = [node for node in graph.nodes.values() if node.id in statements]
-    uses = key_uses(signed, lambda id_: statement_keys(statements[id_], trust))
+    uses = key_uses(signed, lambda id_: statement_keys(statements[id_]))
     for count in counts:
         key = gate_key(trust, count.origin)
         if key is not None:

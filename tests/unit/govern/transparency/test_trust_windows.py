@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from govern.adapters.keys_files import KeyFiles, Organisation, create_keys, lineage_origin
@@ -69,6 +69,7 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Bank:
 
 
 @pytest.mark.parametrize("part", ["cas", "tsas", "ct_keys", "logs"])
+@settings(deadline=None, max_examples=40)
 @given(windows=st.lists(st.tuples(SECONDS, st.none() | SECONDS), min_size=1, max_size=4))
 def test_verifies_exactly_when_the_time_is_in_a_window_of_the_key(
     bank: Bank, part: str, windows: list[tuple[int, int | None]]
