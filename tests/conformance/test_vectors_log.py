@@ -53,6 +53,22 @@ def test_rfc6962_inclusion_proofs() -> None:
     assert sum(row["wantErr"] for row in rows) > 50
 
 
+def test_rfc6962_consistency_proofs() -> None:
+    rows = read("rfc6962.json")["consistency"]
+    for row in rows:
+        def verify(row: dict[str, Any] = row) -> None:
+            verify_consistency(old_size=row["size1"], new_size=row["size2"], old_root=b64decode(row["root1"] or ""),
+                               new_root=b64decode(row["root2"] or ""), proof=hashes(row["proof"]))
+        short = any(len(b64decode(row[root] or "")) != 32 for root in ("root1", "root2"))
+        if row["wantErr"] or short:  # stricter here: a root that is no hash is refused, needed or not
+            with pytest.raises(ProofError):
+                verify()
+                pytest.fail(row["desc"])
+        else:
+            verify()
+    assert sum(row["wantErr"] for row in rows) > 50
+
+
 def test_rfc6962_tree_of_the_certificate_transparency_project() -> None:
     """Leaves and roots of google/certificate-transparency's Merkle tests, as all ports carry them."""
     leaves = [bytes.fromhex(text) for text in (

@@ -1,8 +1,9 @@
-"""The log's write path under faults and under two writers."""
+"""The log's write path under faults and under two writers; the index rebuilt from files."""
 
 from __future__ import annotations
 
 import multiprocessing
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from govern.adapters import files, log_files
 from govern.adapters.log_files import LogFiles
 from govern.adapters.log_reading import PublishedLog
+from govern.bootstrap import open_application
 from govern.errors import CompletenessError, StorageError
 from govern.transparency.checkpoint import Checkpoint, open_checkpoint
 from govern.transparency.merkle import leaf_hash
 from govern.transparency.note import NoteSigner
 from govern.transparency.tree import Tree
+from tests.support.home import govern, new_home, record_dataset, settings_of
 
 pytestmark = pytest.mark.functional
 KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
@@ -136,3 +139,99 @@ def test_a_statement_that_does_not_verify_is_never_published(tmp_path: Path) -> 
     log.append([b"y"], lambda _: [b"bundle of y"])
     audit(folder, {0: b"y"}, [])
     assert Tree.from_leaves([b"y"]).hash_at(0, 0) == leaf_hash(b"y")
+
+
+# -- the index -------------------------------------------------------------------
+
+
+def rows(home: Path) -> dict[str, list[tuple[Any, ...]]]:
+    with sqlite3.connect(home / "govern.db") as database:
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+        return {name: sorted(database.execute(f"SELECT * FROM {name}"), key=repr) for name in tables}
+
+
+def drop_database(home: Path) -> None:
+    for path in home.glob("govern.db*"):
+        path.unlink()
+
+
+def test_the_index_is_rebuilt_from_files_also_without_a_database(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    application = new_home(home)
+    model = {"model.onnx": b"weights", "model.json": b"{}"}
+    card = {"name": "m", "version": "1", "owner": "o", "risk_tier": "high", "domain": "credit",
+            "intended_use": "tests", "use": "credit-decision", "jurisdictions": ["US"], "inputs": []}
+    application.operations.register_candidate(card, model, "ada@bank.example")
+    for name in ("a", "b"):
+        record_dataset(application, name)
+    application.close()
+    before = rows(home)
+    assert before["candidates"] and len(before["statements"]) >= 4
+    for loss in (lambda: None, lambda: drop_database(home)):
+        loss()
+        done = govern(home, "log", "reindex")
+        assert done.returncode == 0 and "indexed" in done.stdout, done.stderr
+        assert rows(home) == before
+
+
+def test_a_statement_published_but_not_indexed_is_indexed_at_the_next_opening(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application = new_home(tmp_path / "home")
+
+    def stop(_: object) -> None:
+        raise StorageError("the process was stopped")
+
+    monkeypatch.setattr(application.records, "put_statement", stop)
+    with pytest.raises(StorageError):
+        record_dataset(application, "published")
+    application.close()
+    again = open_application(settings_of(tmp_path / "home"))
+    assert [item.statement.predicate["name"] for item in again.operations.recorder.all()] == ["published"]
+    again.close()
+
+
+def test_a_missing_or_swapped_bundle_is_named(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    application = new_home(home)
+    for name in ("a", "b"):
+        record_dataset(application, name)
+    application.close()
+    bundles = home / "log" / "lineage" / "bundles"
+    first, second = bundles / "000.sigstore.json", bundles / "001.sigstore.json"
+    kept = first.read_bytes()
+    first.unlink()
+    missing = govern(home, "log", "reindex")
+    assert missing.returncode == 16 and "entry 0 is missing" in missing.stderr
+    first.write_bytes(second.read_bytes())
+    assert govern(home, "log", "reindex").returncode == 14
+    first.write_bytes(kept[:-30])
+    assert govern(home, "log", "reindex").returncode == 10
+
+
+def test_tail_show_prove_export(tmp_path: Path) -> None:
+    import json
+
+    home = tmp_path / "home"
+    application = new_home(home)
+    for name in ("a", "b"):
+        record_dataset(application, name)
+    application.close()
+    listed = json.loads(govern(home, "log", "tail", "--json").stdout)
+    assert [row["index"] for row in listed] == [0, 1] and listed[0]["kind"] == "dataset"
+    shown = json.loads(govern(home, "log", "show", "1", "--json").stdout)
+    assert shown["statement"]["predicate"]["name"] == "b"
+    assert govern(home, "log", "show", "2").returncode == 1
+    assert govern(home, "log", "tail", "--log", "none").returncode == 1
+    assert govern(home, "log", "tail", "--log", "../keys").returncode == 1
+    proof = tmp_path / "b.tlog-proof"
+    assert govern(home, "log", "prove", "1", "-o", str(proof)).returncode == 0
+    verified = govern(home, "verify", str(proof), "--trust", str(home / "trust.json"))
+    assert verified.returncode == 0 and listed[1]["payload"] in verified.stdout
+    proof.write_text(proof.read_text().replace("index 1", "index 0"))
+    assert govern(home, "verify", str(proof), "--trust", str(home / "trust.json")).returncode == 13
+    copy = tmp_path / "copy"
+    assert govern(home, "log", "export", "-o", str(copy)).returncode == 0
+    assert govern(home, "log", "export", "-o", str(copy)).returncode == 1
+    assert (copy / "checkpoint").read_bytes() == (home / "log/lineage/checkpoint").read_bytes()
+    assert len(list((copy / "bundles").iterdir())) == 2
