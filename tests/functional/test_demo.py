@@ -26,7 +26,7 @@ def govern(*arguments: str, cwd: Path, prefix: tuple[str, ...] = ()) -> subproce
     environment.pop("GOVERN_HOME", None)
     return subprocess.run(
         [*prefix, sys.executable, "-m", "govern.cli.main", *arguments],
-        cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False,
+        cwd=cwd, env=environment, capture_output=True, text=True, timeout=900, check=False,
     )
 
 
