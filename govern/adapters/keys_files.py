@@ -86,27 +86,24 @@ class KeyFiles:
             now=now,
         )
         envelope = sign_envelope(payload, key)
-        timestamp = make_timestamp(
-            open_parts(envelope)[1],
-            now=now,
-            tsa_key=self.ec_key("tsa"),
-            tsa_cert=self.certificate("tsa"),
-            serial=secrets.randbits(63),
-        )
+        timestamp = self._timestamp(envelope, now)
         return envelope, certificate, timestamp
 
     def sign_release(self, payload: bytes, now: datetime) -> bytes:
         """Sign a folder's statement with the long-lived release key; return the key bundle."""
         key = self.ec_key("report")
         envelope = sign_envelope(payload, key)
-        timestamp = make_timestamp(
+        timestamp = self._timestamp(envelope, now)
+        return write_key_bundle(envelope, key.public_key(), timestamp)
+
+    def _timestamp(self, envelope: Mapping[str, Any], now: datetime) -> bytes:
+        return make_timestamp(
             open_parts(envelope)[1],
             now=now,
             tsa_key=self.ec_key("tsa"),
             tsa_cert=self.certificate("tsa"),
             serial=secrets.randbits(63),
         )
-        return write_key_bundle(envelope, key.public_key(), timestamp)
 
     def sign_layout(self, layout: Mapping[str, Any]) -> bytes:
         """Sign an in-toto layout as its owner; return the envelope."""
