@@ -15,8 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -26,6 +24,7 @@ from govern.transparency.digest import folder_digest, from_hex, hex_of
 from govern.transparency.encoding import b64, unb64
 from govern.transparency.envelope import pae
 from govern.transparency.statement import PAYLOAD_TYPE, STATEMENT_TYPE
+from govern.transparency.threshold import verifies
 
 PREDICATE_TYPE = "https://model_signing/signature/v1.0"
 MEDIA_TYPE = re.compile(r"application/vnd\.dev\.sigstore\.bundle(\.v[0-9.]+\+json|\+json;.+)")
@@ -33,11 +32,7 @@ BUNDLE_BYTES_MAX = 64 << 20
 RESOURCES_MAX = 200_000
 # Section 6.2: never part of what is signed, at the top of the folder only.
 IGNORED = (".git", ".gitattributes", ".github", ".gitignore")
-_HASH_BY_BITS: dict[int, hashes.HashAlgorithm] = {
-    256: hashes.SHA256(),
-    384: hashes.SHA384(),
-    521: hashes.SHA512(),
-}
+CURVES = ("secp256r1", "secp384r1", "secp521r1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,13 +230,10 @@ def verify_key_bundle(bundle: KeyBundle, key: ec.EllipticCurvePublicKey) -> Mani
             f"the bundle was signed with key {bundle.hint[:16]}…, the key given is "
             f"{key_hint(key)[:16]}…"
         )
-    algorithm = _HASH_BY_BITS.get(key.curve.key_size)
-    if algorithm is None or not key.curve.name.startswith("secp"):
+    if key.curve.name not in CURVES:
         raise UntrustedSignerError(
             f"model signing knows P-256, P-384 and P-521, not {key.curve.name}"
         )
-    try:
-        key.verify(bundle.signature, pae(bundle.payload), ec.ECDSA(algorithm))
-    except InvalidSignature:
-        raise SignatureError("the bundle's signature does not verify") from None
+    if not verifies(key, bundle.signature, pae(bundle.payload)):
+        raise SignatureError("the bundle's signature does not verify")
     return read_manifest(bundle.payload)

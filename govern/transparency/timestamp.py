@@ -28,6 +28,8 @@ _MESSAGE_DIGEST = der.oid("1.2.840.113549.1.9.4")
 _SIGNING_TIME = der.oid("1.2.840.113549.1.9.5")
 _SIGNING_CERTIFICATE_V2 = der.oid("1.2.840.113549.1.9.16.2.47")
 _SHA256 = der.tlv(der.SEQUENCE, der.oid("2.16.840.1.101.3.4.2.1"))
+# RFC 5754 section 2: the parameters are absent, and readers accept NULL as well.
+_SHA256_FORMS = (_SHA256, der.tlv(der.SEQUENCE, der.oid("2.16.840.1.101.3.4.2.1"), b"\x05\x00"))
 _ECDSA_SHA256 = der.tlv(der.SEQUENCE, der.oid("1.2.840.10045.4.3.2"))
 _POLICY = der.oid("1.3.6.1.4.1.57264.2")
 
@@ -121,7 +123,7 @@ def verify_timestamp(
     cert = tsa_chain[0]
     _check_attributes(values, info, cert)
     _check_signature(cert, signature, der.tlv(der.SET, attributes.content))
-    if algorithm.encoded != _SHA256 or hashed.content != hashlib.sha256(data).digest():
+    if algorithm.encoded not in _SHA256_FORMS or hashed.content != hashlib.sha256(data).digest():
         raise SignatureError("the timestamp is over other data")
     _check_authority(tsa_chain, at)
     return at
@@ -138,8 +140,8 @@ def _parse(response: bytes) -> tuple[bytes, Node, bytes]:
         raise MalformedError("the timestamp is not SignedData over a TSTInfo")
     (signer,) = signers.expect(der.SET).children()
     _, _, digest, attributes, algorithm, signature = signer.children()
-    wanted = (_SHA256, _SHA256, _ECDSA_SHA256)
-    if (algorithms.content, digest.encoded, algorithm.encoded) != wanted:
+    digests = (algorithms.content, digest.encoded)
+    if any(one not in _SHA256_FORMS for one in digests) or algorithm.encoded != _ECDSA_SHA256:
         raise MalformedError("the timestamp is not ECDSA with SHA-256")
     return octets.children()[0].expect(der.OCTET_STRING).content, attributes, signature.content
 
@@ -157,10 +159,23 @@ def _check_attributes(values: dict[bytes, bytes], info: bytes, cert: x509.Certif
     extra = set(values) - set(expected) - {_SIGNING_TIME}
     if extra:
         raise MalformedError("the timestamp holds an unknown signed attribute")
-    if values.get(_SIGNING_CERTIFICATE_V2) != expected[_SIGNING_CERTIFICATE_V2]:
+    if _named_certificate(values) != hashlib.sha256(cert.public_bytes(Encoding.DER)).digest():
         raise UntrustedSignerError("the timestamp is from an authority not in the trust file")
-    if any(values.get(kind) != value for kind, value in expected.items()):
+    if any(values.get(kind) != expected[kind] for kind in (_CONTENT_TYPE, _MESSAGE_DIGEST)):
         raise SignatureError("the timestamp's signed attributes do not fit its content")
+
+
+def _named_certificate(values: dict[bytes, bytes]) -> bytes | None:
+    """Return the digest of the signer's certificate, the first named (RFC 5035 section 3)."""
+    try:
+        signing = der.read_one(values[_SIGNING_CERTIFICATE_V2]).expect(der.SEQUENCE)
+        first = signing.children()[0].children()[0]
+        algorithm, *rest = first.expect(der.SEQUENCE).children()
+        if algorithm.encoded in _SHA256_FORMS:
+            algorithm = rest[0]
+        return algorithm.expect(der.OCTET_STRING).content
+    except (KeyError, IndexError, ValueError):
+        return None
 
 
 def _check_signature(cert: x509.Certificate, signature: bytes, signed: bytes) -> None:

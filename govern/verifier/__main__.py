@@ -15,6 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from govern.verifier.given import add_options
+
 EXAMPLE = "example: govern verify demo/dossier.zip --trust demo/trust.json"
 
 
@@ -28,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("paths", nargs="+", metavar="PATH", help="what to verify")
     found.add_argument("--trust", required=True, metavar="FILE", help="the trust file")
     found.add_argument("--as-of", metavar="TIME", help="such as 2026-11-24T00:00:00Z")
+    add_options(found)
     found.add_argument("--json", action="store_true", help="print JSON for machines")
     return found
 
@@ -41,11 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     code = 0
     try:
         trust, as_of = _trust(options.trust), _time(options.as_of)
+        given = _given(options)
     except VerificationError as error:
         print(f"govern verify: {options.trust}: {error}", file=sys.stderr)
         return error.exit_code
     for path in options.paths:
-        result = _verify(Path(path), trust, as_of)
+        result = _verify(Path(path), trust, as_of, given)
         results.append(result)
         code = code or result["exit_code"]
         if not options.json:
@@ -62,18 +66,24 @@ def _trust(path: str) -> Any:
     return TrustRoot.from_json(read_file(Path(path)))
 
 
+def _given(options: argparse.Namespace) -> Any:
+    from govern.verifier.foreign import given_from
+
+    return given_from(options.artifact, options.public_key, options.threshold)
+
+
 def _time(text: str | None) -> datetime | None:
     from govern.transparency.encoding import parse_time
 
     return parse_time(text) if text else None
 
 
-def _verify(path: Path, trust: Any, as_of: datetime | None) -> dict[str, Any]:
+def _verify(path: Path, trust: Any, as_of: datetime | None, given: Any) -> dict[str, Any]:
     from govern.errors import GovernError
     from govern.verifier.what import verify_path
 
     try:
-        proved = verify_path(path, trust, as_of)
+        proved = verify_path(path, trust, as_of, given)
     except GovernError as error:
         return {
             "path": str(path),

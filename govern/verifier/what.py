@@ -12,11 +12,14 @@ from govern.transparency.tlog_proof import MAGIC
 from govern.transparency.trust import TrustRoot
 from govern.transparency.verify import verify_bundle
 from govern.verifier.dossier import Proved, verify_dossier
+from govern.verifier.foreign import Given, is_foreign, verify_foreign
 from govern.verifier.proofs import verify_proof
 from govern.verifier.reading import read_dossier, read_file
 
 
-def verify_path(path: Path, trust: TrustRoot, as_of: datetime | None) -> Proved:
+def verify_path(
+    path: Path, trust: TrustRoot, as_of: datetime | None, given: Given | None = None
+) -> Proved:
     """Verify what lies at ``path``.
 
     Raises:
@@ -32,6 +35,8 @@ def verify_path(path: Path, trust: TrustRoot, as_of: datetime | None) -> Proved:
             return verify_dossier(read_dossier(path), trust, as_of)
         if data.startswith(MAGIC.encode()):
             return verify_receipt(data, trust)
+        if is_foreign(data):
+            return Proved(*verify_foreign(data, trust, given or Given()))
         return verify_statement(data, trust)
     except VerificationError:
         raise

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from dossier_workshop import ADA, ISSUER, ROSA, Story
-from stock import HERE, HOW, offline, tool
+from stock import HERE, HOW, can_cut, offline, tool
 
 from govern.transparency.bundle import parse_bundle
 from govern.transparency.digest import hex_of
@@ -51,6 +51,13 @@ def laid(story: Story, tmp_path_factory: pytest.TempPathFactory) -> Laid:
     found.model_bundle.write_bytes(story.shop.store.bundle(quoted) or b"")
     found.vote.write_bytes(story.first.votes[0].bundle)
     return found
+
+
+def test_networking_is_off() -> None:
+    if not can_cut():
+        pytest.skip("this kernel gives no network namespace: proxies to nowhere stand in")
+    interfaces = offline(tool("cat"), "/proc/net/dev").stdout.splitlines()[2:]
+    assert [line.split(":")[0].strip() for line in interfaces] == ["lo"]
 
 
 def model_signing(laid: Laid, identity: str = ADA) -> int:
