@@ -33,10 +33,9 @@ from govern.transparency.oms import (
     verify_key_bundle,
 )
 from govern.transparency.threshold import is_envelope, verify_threshold
-from govern.transparency.timestamp import verify_timestamp
 from govern.transparency.trust import TrustRoot
 from govern.verifier.reading import read_file
-from govern.verifier.releases import verify_release
+from govern.verifier.releases import proven_time, verify_release
 
 FILES_MAX = 200_000
 _DER_SEQUENCE = b"\x30"
@@ -109,7 +108,7 @@ def verify_foreign(data: bytes, trust: TrustRoot, given: Given) -> tuple[list[st
 def _verify_time(data: bytes, trust: TrustRoot, given: Given) -> tuple[list[str], dict[str, int]]:
     if given.artifact is None:
         raise MalformedError("a timestamp is about a file; name it with --artifact")
-    at = verify_timestamp(data, read_file(given.artifact), tsa_chain=trust.tsa_chain)
+    at = proven_time(data, read_file(given.artifact), trust)
     said = f"The timestamp authority saw {given.artifact.name} at {format_time(at)}."
     return [said], {"timestamps": 1}
 

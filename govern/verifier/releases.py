@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
@@ -66,9 +67,7 @@ def verify_release(bundle: KeyBundle, trust: TrustRoot) -> Manifest:
     """
     if len(bundle.timestamps) != 1:
         raise MalformedError("expected exactly one timestamp, which proves when it was signed")
-    at = verify_timestamp(bundle.timestamps[0], bundle.signature, tsa_chain=trust.tsa_chain)
-    if not trust.tsa_valid.covers(at):
-        raise UntrustedSignerError("the signing time lies outside the authority's validity window")
+    at = proven_time(bundle.timestamps[0], bundle.signature, trust)
     keys = [load_der_public_key(key) for key in trust.role_keys("release", at)]
     for key in keys:
         if isinstance(key, ec.EllipticCurvePublicKey) and key_hint(key) == bundle.hint:
@@ -76,3 +75,16 @@ def verify_release(bundle: KeyBundle, trust: TrustRoot) -> Manifest:
     raise UntrustedSignerError(
         f"no release key of the trust file that was valid then has the hint {bundle.hint[:16]}…"
     )
+
+
+def proven_time(token: bytes, data: bytes, trust: TrustRoot) -> datetime:
+    """Return when the trust file's timestamp authority saw ``data``.
+
+    Raises:
+        MalformedError, SignatureError, UntrustedSignerError: see ``verify_timestamp``; also
+            a time outside the authority's window.
+    """
+    at = verify_timestamp(token, data, tsa_chain=trust.tsa_chain)
+    if not trust.tsa_valid.covers(at):
+        raise UntrustedSignerError("the proven time lies outside the authority's validity window")
+    return at
