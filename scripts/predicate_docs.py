@@ -93,6 +93,8 @@ def _type(field: dict[str, Any]) -> str:
         return "UTC time"
     if field.get("type") == "array":
         return f"list of {_type(field['items'])}"
+    if isinstance(field["type"], list):
+        return " or ".join(field["type"])
     return "base64" if "contentEncoding" in field else str(field["type"])
 
 

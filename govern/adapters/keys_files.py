@@ -39,7 +39,7 @@ from govern.transparency.identity import (
     name,
 )
 from govern.transparency.note import NoteSigner, full_key_id
-from govern.transparency.oms import write_key_bundle
+from govern.transparency.oms import public_pem, write_key_bundle
 from govern.transparency.timestamp import make_timestamp
 from govern.transparency.trust import MEDIA_TYPE, Window
 
@@ -109,6 +109,10 @@ class KeyFiles:
         """Sign an in-toto layout as its owner; return the envelope."""
         key = self.ec_key("layout")
         return in_toto.signed(layout, key, in_toto.public_key(key.public_key())["keyid"])
+
+    def layout_pem(self) -> bytes:
+        """Return the public half of the layout key, for ``in-toto-verify``."""
+        return public_pem(self.ec_key("layout").public_key())
 
     def ec_key(self, role: str) -> ec.EllipticCurvePrivateKey:
         """Return the P-256 key of a role."""

@@ -7,13 +7,22 @@ from typing import Annotated, Any
 
 import typer
 
-from govern.cli.output import ByOption, JsonOption, new_app, opened, print_json, show_done
+from govern.cli.output import (
+    ByOption,
+    JsonOption,
+    find_candidate,
+    new_app,
+    opened,
+    print_json,
+    show_done,
+)
 from govern.errors import InvalidRequestError
 
 app = new_app("Lineage: what came from what. Example: GOVERN_HOME=demo govern lineage show NAME")
 Target = Annotated[str, typer.Argument(help="Digest or its beginning, name, key id or address.")]
 RecordsOption = Annotated[bool, typer.Option(help="Count the records in gates as well.")]
 FORMATS = ("json", "svg", "dot")
+CANDIDATE_FORMATS = ("in-toto", "cyclonedx")
 KINDS = ("dataset", "features", "training")
 
 
@@ -40,15 +49,25 @@ def show(
 def export(
     target: Target,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write into.")],
-    file_format: Annotated[str, typer.Option("--format", help="One of json, svg, dot.")] = "json",
+    file_format: Annotated[
+        str, typer.Option("--format", help="json, svg, dot; of a candidate in-toto, cyclonedx.")
+    ] = "json",
     records: RecordsOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the lineage around something as ``lineage.json``, ``.svg`` or ``.dot``."""
+    """Write the lineage around something as ``lineage.json``, ``.svg`` or ``.dot``.
+
+    Of a candidate also as an in-toto layout with links for ``in-toto-verify``
+    (``root.layout``, ``*.link``, ``owner.pub``), or as a CycloneDX ML-BOM (``bom.cdx.json``).
+    """
     from govern.cli import lineage_output
 
+    if file_format in CANDIDATE_FORMATS:
+        _export_candidate(target, output, file_format, as_json=as_json)
+        return
     if file_format not in FORMATS:
-        raise InvalidRequestError(f"--format is one of {', '.join(FORMATS)}")
+        every = ", ".join((*FORMATS, *CANDIDATE_FORMATS))
+        raise InvalidRequestError(f"--format is one of {every}")
     view = _lineage(target, records=records)
     path = output / f"lineage.{file_format}"
     _write(path, lineage_output.written(view, file_format))
@@ -128,6 +147,27 @@ def recall(
 def _lineage(target: str, *, records: bool) -> dict[str, Any]:
     with opened() as application:
         return application.operations.lineage(target, records=records)
+
+
+def _export_candidate(target: str, output: Path, file_format: str, *, as_json: bool) -> None:
+    import json
+
+    from govern.adapters.files import write_durably
+    from govern.services.exporting import in_toto_layout, ml_bom_of
+
+    with opened() as application:
+        digest = find_candidate(application, target)
+        recorder = application.operations.recorder
+        if file_format == "cyclonedx":
+            files = {"bom.cdx.json": json.dumps(ml_bom_of(recorder, digest), indent=2).encode()}
+        else:
+            keys = application.keys
+            files = in_toto_layout(recorder, digest, sign_layout=keys.sign_layout)
+            files["owner.pub"] = keys.layout_pem()
+    for name, data in files.items():
+        write_durably(output / name, data)
+    said = f"wrote {len(files)} file{'' if len(files) == 1 else 's'} to {output}"
+    show_done(said, {"folder": str(output), "files": sorted(files)}, as_json=as_json)
 
 
 def _write(path: Path, text: str) -> None:

@@ -12,6 +12,7 @@ from govern.domain import in_toto, predicates
 from govern.domain.assembling import StatementIndex, load_admission, load_candidate, load_decision
 from govern.domain.evidence import EvidenceSet
 from govern.domain.evidence_folder import make_folder
+from govern.domain.ml_bom import ml_bom
 from govern.errors import NotFoundError
 from govern.services.recording import Recorder
 from govern.services.tracing import evidence_for, statements_about
@@ -125,3 +126,21 @@ def admitted_layouts(
         for candidate in sorted(candidates)
         for name, data in in_toto_layout(recorder, candidate, sign_layout=sign_layout).items()
     }
+
+
+def ml_bom_of(recorder: Recorder, candidate: str) -> dict[str, Any]:
+    """Return a candidate's ML-BOM made anew, with the figures of its checks.
+
+    Raises:
+        NotFoundError: no such candidate.
+    """
+    evidence = evidence_so_far(recorder, candidate)
+    assert evidence.candidate is not None
+    made = [item for item in recorder.about(candidate) if item.kind == predicates.ML_BOM]
+    return ml_bom(
+        evidence.candidate,
+        evidence.lineage,
+        evidence.checks,
+        made_at=recorder.clock(),
+        version=len(made) + 1,
+    )

@@ -117,6 +117,15 @@ def test_svg_dot_and_json_are_well_formed(home: Path, tmp_path: Path, capsys: py
     assert "one of json" in refused(capsys, 2, "export", "first", "-o", str(tmp_path), "--format", "png")
 
 
+def test_a_candidate_leaves_as_in_toto_and_cyclonedx(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, "export", "first", "-o", str(tmp_path), "--format", "in-toto")
+    run(capsys, "export", "first", "-o", str(tmp_path), "--format", "cyclonedx")
+    names = {path.name.split(".")[0] for path in tmp_path.iterdir()}
+    assert {"root", "owner", "data-1", "training-1", "register", "decide", "admit", "bom"} <= names
+    assert json.loads((tmp_path / "bom.cdx.json").read_text())["bomFormat"] == "CycloneDX"
+    assert main(["lineage", "export", "nobody", "-o", str(tmp_path), "--format", "in-toto"]) == 1
+
+
 def test_a_hostile_name_stays_text(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.csv").write_text("x\n")
     name = '<script>alert(1)</script>"&]]>[bold]'
