@@ -17,6 +17,7 @@ from govern.domain import predicates
 from govern.domain.snapshot import make_snapshot
 from govern.policy.document import load_pack
 from govern.services import auditing
+from govern.services.publishing import publish
 from govern.transparency.digest import digest_of
 from govern.transparency.envelope import open_parts
 from govern.transparency.statement import parse_statement
