@@ -10,14 +10,16 @@ from typing import Any
 
 import jsonschema
 import pytest
-from dossier_workshop import CARLA, SERVICE, Story, Workshop, prepare
+from dossier_workshop import CARLA, PRIYA, SERVICE, Story, Workshop, prepare
 from stock import ROOT, offline, tool
 
 from govern.domain import predicates
 from govern.domain.snapshot import make_snapshot
 from govern.policy.document import load_pack
 from govern.services import auditing
+from govern.services.ports import Suspend
 from govern.services.publishing import publish
+from govern.services.recalling import recall
 from govern.transparency.digest import digest_of
 from govern.transparency.envelope import open_parts
 from govern.transparency.statement import parse_statement
@@ -57,6 +59,7 @@ def statements(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[
 
     checkpoint = open_checkpoint(gate.note(), shop.trust.log(gate.signer.name).verifier)
     auditing.seal(shop.recorder, {}, [(export, checkpoint)], title="Test", signer=SERVICE)
+    recall(shop.recorder, tuple, "forest", suspend=Suspend("withdrawn", PRIYA))
     publish(shop.recorder, Kept(), load_pack(shop.pack), by=CARLA)
     found: dict[str, list[dict[str, Any]]] = {}
     for one in shop.store.items:
@@ -78,7 +81,8 @@ def statements(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[
     [
         predicates.DATASET, predicates.CANDIDATE, predicates.APPROVAL, predicates.ADMISSION,
         predicates.SUSPENSION, predicates.REINSTATEMENT, predicates.REVOCATION,
-        predicates.ANCHOR, predicates.DOSSIER, predicates.PACK, predicates.SNAPSHOT,
+        predicates.ANCHOR, predicates.DOSSIER, predicates.PACK,
+        predicates.RECALL, predicates.SNAPSHOT,
     ],
 )  # fmt: skip
 def test_recorded_statements_hold_to_their_schema(
