@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,11 @@ class GateView:
     statistics: dict[str, Any]
 
 
-def view_gate(opened: Application, expected: int) -> GateView:
+def view_gate(opened: Application, expected: int, receipts: Sequence[str] = ()) -> GateView:
     """Wait until the gate has published ``expected`` records, then read its folder.
+
+    Args:
+        receipts: what callers kept, to be shown in the dossier, in the log's order.
 
     Raises:
         GovernError: it does not get there in time.
@@ -59,7 +62,11 @@ def view_gate(opened: Application, expected: int) -> GateView:
     step = max(1, checkpoint.size // SAMPLE_RECORDS)
     shown = sorted({*range(0, checkpoint.size, step), checkpoint.size - 1})
     export = auditing.GateExport(
-        name, origin, log_files(folder / "log"), {at: records[at].to_export() for at in shown}
+        name,
+        origin,
+        log_files(folder / "log"),
+        {at: records[at].to_export() for at in shown},
+        receipts,
     )
     return GateView(checkpoint, export, _statistics(parsed))
 

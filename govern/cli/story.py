@@ -46,6 +46,7 @@ class Story:
     admission: str = ""
     admitted: str = ""
     calls: dict[str, Any] = field(default_factory=dict)
+    receipts: list[str] = field(default_factory=list)
 
 
 def register(story: Story) -> None:
@@ -283,6 +284,7 @@ def call_gate(story: Story, gate: str, key: str, progress: Progress) -> None:
         approved += sum(outputs["label"])
         progress(min(low + ROWS_PER_CALL, len(rows)), len(rows))
     status, headers, answer = infer(gate, people.UNAPPROVED, rows[:1], key)
+    story.receipts = [*receipts, headers.get("Govern-Receipt", "")]
     story.calls = {
         "requests": len(receipts),
         "applications": len(rows),

@@ -22,6 +22,7 @@ from govern.cli.processes import Processes, start_worker
 from govern.cli.timing import Clock
 from govern.domain import predicates
 from govern.errors import GovernError
+from govern.services.report_files import report_files
 from govern.services.reporting import deciding_rule, report_facts
 from govern.settings import Settings, shipped_policies
 from govern.transparency.digest import digest_of
@@ -140,7 +141,7 @@ def _act_serve(
         f"{refusal['reason']}, on record too"
     )
     expected = calls["requests"] + 1
-    gate = clock.run("publish", lambda: sealing.view_gate(told.opened, expected))
+    gate = clock.run("publish", lambda: sealing.view_gate(told.opened, expected, told.receipts))
     console.print(f"   {gate.checkpoint.size} records in the gate's log\n")
     return gate
 
@@ -235,18 +236,18 @@ def _build_report(told: story.Story, gate: sealing.GateView) -> bytes:
         serving=serving_facts(told, gate),
         refused_votes=[{"by": people.ADA, "at": now, "reason": told.refused_vote}],
     )
-    evidence = json.dumps(facts, indent=1, sort_keys=True).encode()
+    attachments = report_files(recorder, facts, opened.operations.packs(), signer=people.SERVICE)
     rendered = render_report(
         facts,
         key_pem=opened.keys.pem("report.key"),
         cert_chain_pem=opened.keys.pem("report.pem") + opened.keys.pem("ca.pem"),
-        attachments={"evidence.json": evidence, "trust.json": opened.trust.raw},
+        attachments=attachments,
         created_at=now,
     )
     predicate = {
         "candidate": chosen,
         "body_digest": rendered.body_digest,
-        "evidence_digest": digest_of(evidence),
+        "evidence_digest": digest_of(attachments["evidence.json"]),
         "created_at": now,
     }
     subject = [("report.pdf", digest_of(rendered.pdf))]

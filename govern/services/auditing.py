@@ -53,12 +53,16 @@ Release = Callable[[bytes, datetime], bytes]
 
 @dataclass(frozen=True, slots=True)
 class GateExport:
-    """One gate's log and a sample of its records, by file name."""
+    """One gate's log, a sample of its records by file name, and receipts callers kept.
+
+    Receipts are values of ``Govern-Receipt`` in the log's order.
+    """
 
     name: str
     origin: str
     log: Mapping[str, bytes]
     records: Mapping[int, bytes]
+    receipts: Sequence[str] = ()
 
 
 def anchor(
@@ -123,6 +127,9 @@ def gather(
         files |= {f"gates/{gate.name}/{name}": data for name, data in gate.log.items()}
         for index, data in gate.records.items():
             files[f"gates/{gate.name}/records/{index:09d}.json"] = data
+        if gate.receipts:
+            lines = "".join(f"{line}\n" for line in gate.receipts)
+            files[f"gates/{gate.name}/receipts.txt"] = lines.encode()
     return {**files, **extra, "VERIFY.md": VERIFY_TEXT.encode()}
 
 
@@ -180,6 +187,7 @@ def seal(
                 "size": checkpoint.size,
                 "root": b64(checkpoint.root),
                 "records": sorted(gate.records),
+                "receipts": len(gate.receipts),
             }
             for gate, checkpoint in gates
         ],

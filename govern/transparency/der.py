@@ -88,6 +88,18 @@ def read_one(data: bytes) -> Node:
     return nodes[0]
 
 
+def read_first(data: bytes) -> tuple[Node, bytes]:
+    """Return the first element, and what follows it.
+
+    Raises:
+        MalformedError: it is cut, too large, or not in shortest form.
+    """
+    if len(data) > DER_BYTES_MAX:
+        raise MalformedError(f"DER of {len(data)} bytes is over {DER_BYTES_MAX}")
+    node, at = _read(data, 0)
+    return node, data[at:]
+
+
 def _read(data: bytes, start: int) -> tuple[Node, int]:
     if start + 2 > len(data) or data[start] & 0x1F == 0x1F:
         raise MalformedError("DER is cut or has a long tag")

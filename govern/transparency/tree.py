@@ -2,6 +2,7 @@
 
 ``Tree`` keeps every full subtree's hash, level by level, as concatenated bytes: 64 bytes
 a leaf. ``TileTree`` reads the few tiles that a proof needs, whatever the log's size.
+``Frontier`` keeps the right edge alone, so it walks a log of any size in constant memory.
 Storage is someone else's: see ``tiles.py`` for what lies where.
 """
 
@@ -170,6 +171,42 @@ class TileTree(Provable):
             width = min(TILE_HASHES, count - index * TILE_HASHES)
             self._tiles[level, index] = self._read(level, index, width)
         return self._tiles[level, index]
+
+
+class Frontier:
+    """The right edge of a growing tree: one hash for each bit set in its size."""
+
+    def __init__(self, size: int = 0, peaks: Sequence[bytes] = ()) -> None:
+        self.size = size
+        self._peaks = list(peaks)
+
+    def copy(self) -> Frontier:
+        """Return another that grows on its own."""
+        return Frontier(self.size, self._peaks)
+
+    def add(self, value: bytes, level: int = 0) -> None:
+        """Add the hash of a full subtree of 2**level leaves, aligned to its size.
+
+        Raises:
+            ValueError: the tree's size is no multiple of the subtree's.
+        """
+        if self.size & ((1 << level) - 1):
+            raise ValueError(f"a subtree of 2**{level} leaves does not fit at {self.size}")
+        carry = self.size >> level
+        while carry & 1:
+            value = node_hash(self._peaks.pop(), value)
+            carry >>= 1
+        self._peaks.append(value)
+        self.size += 1 << level
+
+    def root(self) -> bytes:
+        """Return the root hash over everything added."""
+        if not self._peaks:
+            return EMPTY_ROOT
+        value = self._peaks[-1]
+        for peak in reversed(self._peaks[:-1]):
+            value = node_hash(peak, value)
+        return value
 
 
 def fold(hashes: bytes) -> bytes:

@@ -17,6 +17,7 @@ from typing import Any
 
 from govern.verifier.given import add_options
 
+USAGE = 2
 EXAMPLE = "example: govern verify demo/dossier.zip --trust demo/trust.json"
 
 
@@ -27,9 +28,20 @@ def parser() -> argparse.ArgumentParser:
         description="Verify a dossier, a statement bundle, a report PDF or a receipt, offline.",
         epilog=EXAMPLE,
     )
-    found.add_argument("paths", nargs="+", metavar="PATH", help="what to verify")
+    found.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="dossier (zip or folder), statement bundle, report PDF, .tlog-proof, or a file "
+        "with a Govern-Receipt header",
+    )
     found.add_argument("--trust", required=True, metavar="FILE", help="the trust file")
     found.add_argument("--as-of", metavar="TIME", help="such as 2026-11-24T00:00:00Z")
+    found.add_argument(
+        "--against",
+        metavar="PATH",
+        help="dossier, copy of the gate's log, or .tlog-proof to find a receipt header in",
+    )
     add_options(found)
     found.add_argument("--json", action="store_true", help="print JSON for machines")
     return found
@@ -43,13 +55,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results: list[dict[str, Any]] = []
     code = 0
     try:
-        trust, as_of = _trust(options.trust), _time(options.as_of)
+        as_of = _time(options.as_of)
+    except VerificationError as error:
+        print(f"govern verify: --as-of: {error}", file=sys.stderr)
+        return USAGE
+    try:
+        trust = _trust(options.trust)
+    except VerificationError as error:
+        print(f"govern verify: the trust file: {error} (exit {error.exit_code})", file=sys.stderr)
+        return error.exit_code
+    try:
         given = _given(options)
     except VerificationError as error:
-        print(f"govern verify: {options.trust}: {error}", file=sys.stderr)
+        print(f"govern verify: --public-key: {error} (exit {error.exit_code})", file=sys.stderr)
         return error.exit_code
+    against = Path(options.against) if options.against else None
     for path in options.paths:
-        result = _verify(Path(path), trust, as_of, given)
+        result = _verify(Path(path), trust, as_of, against, given)
         results.append(result)
         code = code or result["exit_code"]
         if not options.json:
@@ -61,9 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _trust(path: str) -> Any:
     from govern.transparency.trust import TrustRoot
-    from govern.verifier.reading import read_file
+    from govern.verifier.reading import TRUST_BYTES_MAX, read_file
 
-    return TrustRoot.from_json(read_file(Path(path)))
+    return TrustRoot.from_json(read_file(Path(path), TRUST_BYTES_MAX))
 
 
 def _given(options: argparse.Namespace) -> Any:
@@ -78,12 +100,14 @@ def _time(text: str | None) -> datetime | None:
     return parse_time(text) if text else None
 
 
-def _verify(path: Path, trust: Any, as_of: datetime | None, given: Any) -> dict[str, Any]:
+def _verify(
+    path: Path, trust: Any, as_of: datetime | None, against: Path | None, given: Any
+) -> dict[str, Any]:
     from govern.errors import GovernError
     from govern.verifier.what import verify_path
 
     try:
-        proved = verify_path(path, trust, as_of, given)
+        proved = verify_path(path, trust, as_of, against, given)
     except GovernError as error:
         return {
             "path": str(path),
@@ -97,6 +121,7 @@ def _verify(path: Path, trust: Any, as_of: datetime | None, given: Any) -> dict[
         "verified": True,
         "exit_code": 0,
         "proved": proved.sentences,
+        "not_proved": proved.unproved,
         "counts": proved.counts,
     }
 
@@ -109,7 +134,8 @@ def _print(result: dict[str, Any]) -> None:
     print(f"VERIFIED  {result['path']}")
     for sentence in result["proved"]:
         print(f"  - {sentence}")
-    print("  Not proved: that people told the truth, and that no answer was given elsewhere.")
+    for sentence in result["not_proved"]:
+        print(f"  not proved: {sentence}")
 
 
 if __name__ == "__main__":

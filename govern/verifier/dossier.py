@@ -7,7 +7,9 @@
 (5) model and data bytes are those the evidence names;
 (6) every gate log is whole, and extends each state anchored in the lineage log;
 (7) every record here fits its leaf, its admission and that admission's window;
-(8) the seal covers every file, and nothing else is here.
+(8) every receipt here is in the gate's log where it says, and quotes an admission here;
+(9) the report here is one that the log names, and verifies on its own (``report.py``);
+(10) the seal covers every file, and nothing else is here.
 
 What is not proved: that people told the truth, that a model is fair beyond what was
 measured, and that answers were given nowhere else than through a gate.
@@ -15,61 +17,39 @@ measured, and that answers were given nowhere else than through a gate.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 from govern.domain import predicates
-from govern.domain.assembling import (
-    StatementIndex,
-    evidence_document,
-    load_admission,
-    load_decision,
-    standing,
-)
+from govern.domain.assembling import StatementIndex
 from govern.domain.dossier import MANIFEST, MEDIA_TYPE, SEAL
-from govern.domain.evidence import EvidenceSet, decision_digest, decision_value, require_service
-from govern.domain.gate_record import GateRecord, commitment, parse_leaf
+from govern.domain.evidence import require_service
 from govern.errors import (
     CompletenessError,
     DigestMismatchError,
     EvidenceError,
-    ExpiredError,
     MalformedError,
-    ReplayError,
+    ProofError,
     RollbackError,
     VerificationError,
 )
-from govern.policy.document import load_pack
-from govern.policy.evaluate import evaluate
 from govern.transparency.bundle import entry_body, parse_bundle
-from govern.transparency.canonical import canonical_json, parse_json
+from govern.transparency.canonical import parse_json
 from govern.transparency.checkpoint import Checkpoint
 from govern.transparency.cosignature import describe
 from govern.transparency.digest import digest_of, folder_digest, from_hex, hex_of
-from govern.transparency.encoding import parse_time, unb64
 from govern.transparency.merkle import leaf_hash
-from govern.transparency.tree import Tree
+from govern.transparency.tree import Frontier
 from govern.transparency.trust import TrustRoot
 from govern.transparency.verify import VerifiedStatement, verify_bundle
-from govern.verifier.logs import check_root, open_log, witnessed
+from govern.verifier.decisions import replay_decisions, verify_admissions
+from govern.verifier.gates import Shown, verify_gates
+from govern.verifier.logs import KnownState, check_reach, open_note, walk_log, witnessed
+from govern.verifier.proved import Proved
+from govern.verifier.reading import Files, digest_in
 from govern.verifier.releases import verify_releases
+from govern.verifier.report import verify_report
 
-Files = Mapping[str, bytes]
-
-
-@dataclass
-class Proved:
-    """What verification established: sentences, and counts for machines."""
-
-    sentences: list[str] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def say(self, sentence: str, **counts: int) -> None:
-        """Add a sentence and its counts."""
-        self.sentences.append(sentence)
-        self.counts.update(counts)
+REPORT = "report.pdf"
 
 
 def verify_dossier(files: Files, trust: TrustRoot, as_of: datetime | None = None) -> Proved:
@@ -86,13 +66,16 @@ def verify_dossier(files: Files, trust: TrustRoot, as_of: datetime | None = None
     proved = Proved()
     seal = _open_seal(files, trust)
     statements = _verify_statements(files, trust, proved)  # (1)
-    tree = _verify_lineage_log(files, trust, statements, seal, proved)  # (2)
+    edge = _verify_lineage_log(files, trust, statements, seal, proved)  # (2)
     index = StatementIndex(statements)
-    admitted = _verify_admissions(index, trust, as_of or seal.proven_at, proved)  # (3)
-    _replay_decisions(index, trust, files, proved)  # (4)
+    admitted = verify_admissions(index, trust, as_of or seal.proven_at, proved)  # (3)
+    packs = {digest_in(files, name): files[name] for name in files if name.startswith("packs/")}
+    replay_decisions(index, trust, packs, proved)  # (4)
     _verify_artifacts(index, trust, files, proved)  # (5)
-    _verify_gates(index, trust, files, seal, admitted, proved)  # (6) (7)
-    _verify_seal(files, seal, tree, proved)  # (8)
+    verify_gates(Shown(files, index, trust, admitted), seal, proved)  # (6) (7) (8)
+    _verify_reports(files, index, trust, proved)  # (9)
+    _verify_seal(files, seal, edge, proved)  # (10)
+    _say_limits(index, proved)
     return proved
 
 
@@ -131,10 +114,19 @@ def _verify_lineage_log(
     statements: list[VerifiedStatement],
     seal: VerifiedStatement,
     proved: Proved,
-) -> Tree:
+) -> Frontier:
     log = trust.log(seal.checkpoint.origin)
-    checkpoint, entries, tree = open_log(files, "log", log)
+    checkpoint, shown = open_note(files, "log", trust)
+    if shown.origin != log.origin:
+        raise EvidenceError(f"the log here is {shown.origin}, the seal stands in {log.origin}")
     seen = witnessed(files, "log", trust)
+    entries: list[bytes] = []
+    states = [
+        KnownState(item.checkpoint.size, item.checkpoint.root, "a statement's checkpoint")
+        for item in statements
+        if item.checkpoint.size <= checkpoint.size
+    ]
+    edge = walk_log(files, "log", checkpoint, states, lambda _, found: entries.extend(found))
     present = {item.log_index for item in statements}
     for index in range(checkpoint.size):
         if index not in present:
@@ -148,7 +140,8 @@ def _verify_lineage_log(
         bundle = parse_bundle(item.bundle)
         if entries[item.log_index] != entry_body(bundle.envelope, bundle.certificate):
             raise EvidenceError(f"lineage log entry {item.log_index} is another statement")
-        check_root(tree, item.checkpoint.size, item.checkpoint.root, "a statement's checkpoint")
+        state = KnownState(item.checkpoint.size, item.checkpoint.root, "a statement's checkpoint")
+        check_reach([state], checkpoint.size)
     proved.say(
         f"The lineage log is whole: {checkpoint.size} entries, every one with its statement, "
         "and no state of it that was signed before was rewritten.",
@@ -156,63 +149,12 @@ def _verify_lineage_log(
     )
     if seen:
         proved.say(f"Witnesses saw this state of the lineage log: {describe(seen)}.")
-    return tree
-
-
-def _verify_admissions(
-    index: StatementIndex, trust: TrustRoot, at: datetime, proved: Proved
-) -> dict[str, EvidenceSet]:
-    admitted = {}
-    for admission in index.of_kind(predicates.ADMISSION):
-        evidence = load_admission(index, admission.digest, trust)
-        evidence.require_current(at)
-        _require_standing(index, admission, trust, at)
-        admitted[admission.digest] = evidence
-        votes = [vote.statement.predicate["vote"] for vote in evidence.approvals]
-        name = evidence.candidate.statement.predicate.get("name") if evidence.candidate else "?"
-        proved.say(
-            f"{name} was admitted to {admission.statement.predicate['deployment']} on closed "
-            f"evidence: {len(evidence.checks)} checks, a decision, {votes.count('approve')} "
-            f"approvals and {votes.count('dissent')} dissent."
+    else:
+        proved.cannot(
+            "That others are shown the same lineage log: no witness cosigned its checkpoint of "
+            f"size {checkpoint.size}; compare its root with another copy."
         )
-    proved.counts["admissions"] = len(admitted)
-    return admitted
-
-
-def _require_standing(
-    index: StatementIndex, admission: VerifiedStatement, trust: TrustRoot, at: datetime
-) -> None:
-    status = standing(index, admission, trust, at)
-    if status != "active":
-        raise ExpiredError(f"the admission was {status} at {at:%Y-%m-%d %H:%M:%S}")
-
-
-def _replay_decisions(
-    index: StatementIndex, trust: TrustRoot, files: Files, proved: Proved
-) -> None:
-    packs = {digest_of(files[name]): name for name in files if name.startswith("packs/")}
-    outcomes = []
-    for decision in index.of_kind(predicates.SVR):
-        value = decision_value(decision)
-        evidence = load_decision(index, decision, trust)
-        as_of = parse_time(f"{value.get('as_of')}T00:00:00Z")
-        loaded = []
-        for pack in value.get("packs", []):
-            if pack.get("digest") not in packs:
-                raise CompletenessError(f"policy pack {pack.get('id')} of a decision is missing")
-            loaded.append(load_pack(files[packs[pack["digest"]]]))
-        again = evaluate(loaded, evidence_document(evidence, as_of.date()), as_of)
-        if again.digest != decision_digest(decision):
-            raise ReplayError(
-                f"replaying the decision about {value.get('candidate')} gives {again.outcome} "
-                f"({again.digest[:19]}…) instead of {value.get('outcome')}"
-            )
-        outcomes.append(value.get("outcome"))
-    proved.say(
-        f"{len(outcomes)} policy decisions replay to the same digest: "
-        f"{', '.join(map(str, outcomes))}.",
-        decisions=len(outcomes),
-    )
+    return edge
 
 
 def _verify_artifacts(
@@ -232,7 +174,7 @@ def _verify_artifacts(
             path = f"{folder}/{name}"
             if path not in files:
                 raise CompletenessError(f"{path} is missing")
-            if digest_of(files[path]) != wanted:
+            if digest_in(files, path) != wanted:
                 raise DigestMismatchError(f"{path}: its bytes are not those that were signed")
             named += 1
     proved.say(
@@ -243,113 +185,32 @@ def _verify_artifacts(
     )
 
 
-def _verify_gates(
-    index: StatementIndex,
-    trust: TrustRoot,
-    files: Files,
-    seal: VerifiedStatement,
-    admitted: Mapping[str, EvidenceSet],
-    proved: Proved,
-) -> None:
-    shown = {gate["origin"] for gate in seal.statement.predicate.get("gates", [])}
-    for item in index.of_kind(predicates.ANCHOR):
-        if item.statement.predicate.get("origin") not in shown:
-            raise CompletenessError(
-                f"the gate {item.statement.predicate.get('origin')} is anchored and not shown"
-            )
-    for gate in seal.statement.predicate.get("gates", []):
-        folder = f"gates/{gate['name']}"
-        checkpoint, entries, tree = open_log(files, folder, trust.log(gate["origin"]))
-        witnessed(files, folder, trust)
-        anchors = [
-            item
-            for item in index.of_kind(predicates.ANCHOR)
-            if item.statement.predicate.get("origin") == gate["origin"]
-        ]
-        for anchor in anchors:
-            require_service(anchor, trust)
-            said = anchor.statement.predicate
-            check_root(tree, said["tree_size"], unb64(said["root"], "root"), folder)
-        check_root(tree, gate["size"], unb64(gate["root"], "root"), folder)
-        _check_sequence(entries, folder)
-        for number in gate["records"]:
-            record, at_us = _verify_record(files, folder, number, entries)
-            _verify_admitted(record, index, trust, admitted, at_us)
-        proved.say(
-            f"The gate log {gate['origin']} is whole: {checkpoint.size} answers and refusals "
-            f"without a gap; no state of it that was anchored was rewritten; {len(gate['records'])} records "
-            "shown here fit their leaves and their admissions.",
-            gate_entries=checkpoint.size,
-            records=len(gate["records"]),
-        )
-
-
-def _check_sequence(entries: list[bytes], folder: str) -> None:
-    for index, entry in enumerate(entries):
-        seq, _, _ = parse_leaf(entry)
-        if seq != index:
-            raise CompletenessError(f"{folder}: leaf {index} carries sequence number {seq}")
-
-
-def _verify_record(
-    files: Files,
-    folder: str,
-    number: int,
-    entries: list[bytes],
-) -> tuple[GateRecord, int]:
-    path = f"{folder}/records/{number:09d}.json"
-    if path not in files:
-        raise CompletenessError(f"record {number} is missing from {folder}")
-    value = parse_json(files[path])
-    if not isinstance(value, dict) or files[path] != canonical_json(value):
-        raise MalformedError(f"{path} is not canonical JSON")
-    record = GateRecord.from_json(value.get("record"))
-    salt = unb64(value.get("salt"), "salt")
-    seq, at_us, committed = parse_leaf(entries[number])
-    if record.seq != seq or commitment(salt, record.to_bytes()) != committed:
-        raise DigestMismatchError(f"record {number} was changed: it does not fit its leaf")
-    for side, body in (("request", record.request), ("response", record.response)):
-        _verify_body(value.get(f"{side}_body"), body, salt, f"{side} of record {number}")
-    if parse_time(record.at) != datetime.fromtimestamp(at_us // 10**6, UTC) + timedelta(
-        microseconds=at_us % 10**6
-    ):
-        raise DigestMismatchError(f"record {number} names another time than its leaf")
-    return record, at_us
-
-
-def _verify_body(encoded: Any, described: Mapping[str, Any], salt: bytes, what: str) -> None:
-    if encoded is None:
+def _verify_reports(files: Files, index: StatementIndex, trust: TrustRoot, proved: Proved) -> None:
+    if REPORT not in files:
         return
-    body = unb64(encoded, what)
-    if commitment(salt, body) != unb64(described.get("commitment"), what):
-        raise DigestMismatchError(f"the {what} was changed")
+    digest = digest_in(files, REPORT)
+    if not any(item.statement.has_subject(digest) for item in index.of_kind(predicates.REPORT)):
+        raise EvidenceError(f"{REPORT} is not a report that the log names")
+    try:
+        verify_report(files[REPORT], trust)
+    except VerificationError as error:
+        raise type(error)(f"{REPORT}: {error}") from None
+    proved.say(
+        "The report here is named in the log; its seal and attached facts verify.", reports=1
+    )
 
 
-def _verify_admitted(
-    record: GateRecord,
-    index: StatementIndex,
-    trust: TrustRoot,
-    admitted: Mapping[str, EvidenceSet],
-    at_us: int,
-) -> None:
-    if record.admission is None:
-        if record.kind == "inference":
-            raise EvidenceError(f"record {record.seq} is an answer without an admission")
-        return
-    evidence = admitted.get(record.admission)
-    if evidence is None or evidence.admission is None:
-        raise EvidenceError(f"record {record.seq} quotes an admission that is not here")
-    if record.candidate != evidence.digest:
-        raise EvidenceError(f"record {record.seq} names another model than its admission")
-    if record.deployment != evidence.admission.statement.predicate.get("deployment"):
-        raise EvidenceError(f"record {record.seq} is of another deployment than its admission")
-    if record.kind == "inference":
-        at = datetime.fromtimestamp(at_us / 1e6, UTC)
-        evidence.require_current(at)
-        _require_standing(index, evidence.admission, trust, at)
+def _say_limits(index: StatementIndex, proved: Proved) -> None:
+    proved.cannot("That people told the truth, and that no answer was given past the gates.")
+    proved.cannot("Who a person is beyond what the identity issuer and the authority vouch for.")
+    erased = len(index.of_kind(predicates.ERASURE))
+    if erased:
+        proved.cannot(f"What was erased: {erased} erasures are on record, their content is gone.")
+    if not index.of_kind(predicates.ANCHOR):
+        proved.cannot("Anything about answers: no gate's log is anchored here.")
 
 
-def _verify_seal(files: Files, seal: VerifiedStatement, tree: Tree, proved: Proved) -> None:
+def _verify_seal(files: Files, seal: VerifiedStatement, edge: Frontier, proved: Proved) -> None:
     if not seal.statement.has_subject(digest_of(files[MANIFEST])):
         raise DigestMismatchError(f"{MANIFEST} differs from what the seal covers")
     manifest = parse_json(files[MANIFEST])
@@ -359,20 +220,23 @@ def _verify_seal(files: Files, seal: VerifiedStatement, tree: Tree, proved: Prov
     for name in sorted(set(files) - {MANIFEST, SEAL}):
         if name not in listed:
             raise CompletenessError(f"{name} is not covered by the seal")
-        if digest_of(files[name]) != listed[name]:
+        if digest_in(files, name) != listed[name]:
             raise DigestMismatchError(f"{name}: its bytes are not those that were sealed")
     missing = sorted(set(listed) - set(files))
     if missing:
         raise CompletenessError(f"{missing[0]} is missing")
-    _check_seal_extends(seal, tree)
+    _check_seal_extends(seal, edge)
     proved.say(f"The seal of {seal.signer} covers all {len(listed)} files.")
 
 
-def _check_seal_extends(seal: VerifiedStatement, tree: Tree) -> None:
+def _check_seal_extends(seal: VerifiedStatement, edge: Frontier) -> None:
     """The seal is the entry right after the log shown; its checkpoint must extend that log."""
     bundle = parse_bundle(seal.bundle)
     seen: Checkpoint = seal.checkpoint
-    if seal.log_index != tree.size or seen.size != tree.size + 1:
+    if seal.log_index != edge.size or seen.size != edge.size + 1:
         raise CompletenessError("the log shown does not reach up to the seal")
-    tree.append([leaf_hash(entry_body(bundle.envelope, bundle.certificate))])
-    check_root(tree, seen.size, seen.root, "the seal's checkpoint")
+    edge.add(leaf_hash(entry_body(bundle.envelope, bundle.certificate)))
+    if edge.root() != seen.root:
+        raise ProofError(
+            f"the seal's checkpoint: the log had another root at size {seen.size}: it was rewritten"
+        )

@@ -34,11 +34,13 @@ from govern.transparency.oms import (
 )
 from govern.transparency.threshold import is_envelope, verify_threshold
 from govern.transparency.trust import TrustRoot
+from govern.verifier.proved import Proved
 from govern.verifier.reading import read_file
 from govern.verifier.releases import proven_time, verify_release
 
 FILES_MAX = 200_000
 _DER_SEQUENCE = b"\x30"
+_WHEN = "When it was signed: the keys were given by hand, and no timestamp is in the file."
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +91,8 @@ def read_public_key(path: Path) -> PublicKey:
     return key
 
 
-def verify_foreign(data: bytes, trust: TrustRoot, given: Given) -> tuple[list[str], dict[str, int]]:
+def verify_foreign(data: bytes, trust: TrustRoot, given: Given) -> Proved:
     """Verify a key bundle, an envelope or a timestamp.
-
-    Returns:
-        sentences that say what is proved, and counts.
 
     Raises:
         VerificationError: it does not verify, or is none of these.
@@ -105,41 +104,50 @@ def verify_foreign(data: bytes, trust: TrustRoot, given: Given) -> tuple[list[st
     return _verify_envelope(data, given)
 
 
-def _verify_time(data: bytes, trust: TrustRoot, given: Given) -> tuple[list[str], dict[str, int]]:
+def _verify_time(data: bytes, trust: TrustRoot, given: Given) -> Proved:
     if given.artifact is None:
         raise MalformedError("a timestamp is about a file; name it with --artifact")
     at = proven_time(data, read_file(given.artifact), trust)
-    said = f"The timestamp authority saw {given.artifact.name} at {format_time(at)}."
-    return [said], {"timestamps": 1}
+    proved = Proved()
+    proved.say(
+        f"The timestamp authority saw {given.artifact.name} at {format_time(at)}.", timestamps=1
+    )
+    return proved
 
 
-def _verify_envelope(data: bytes, given: Given) -> tuple[list[str], dict[str, int]]:
+def _verify_envelope(data: bytes, given: Given) -> Proved:
     if not given.keys:
         raise MalformedError("an envelope is verified against keys; name them with --public-key")
     payload, kind, signed = verify_threshold(data, given.keys, given.threshold)
     digest = hashlib.sha256(payload).hexdigest()
-    said = (
+    proved = Proved()
+    proved.say(
         f"{len(signed)} of the {len(given.keys)} keys given signed one payload of type {kind}, "
-        f"sha256:{digest}; {given.threshold} were needed. When is not proved."
+        f"sha256:{digest}; {given.threshold} were needed.",
+        signatures=len(signed),
     )
-    return [said], {"signatures": len(signed)}
+    proved.cannot(_WHEN)
+    return proved
 
 
-def _verify_folder(data: bytes, trust: TrustRoot, given: Given) -> tuple[list[str], dict[str, int]]:
+def _verify_folder(data: bytes, trust: TrustRoot, given: Given) -> Proved:
     bundle = parse_key_bundle(data)
     if given.keys:
-        manifest, who = _by_given_key(data, given.keys), "a key given"
+        manifest, who = _by_given_key(data, given.keys), "A key given"
     else:
-        manifest, who = verify_release(bundle, trust), "a release key of the trust file"
-    sentences = [f"{who.capitalize()} signed the folder {manifest.name}, {manifest.digest}."]
+        manifest, who = verify_release(bundle, trust), "A release key of the trust file"
+    proved = Proved()
+    proved.say(f"{who} signed the folder {manifest.name}, {manifest.digest}.", releases=1)
     if given.keys:
-        sentences.append("When it was signed is not proved: a key was given by hand.")
+        proved.cannot(_WHEN)
     if given.artifact is None:
-        sentences.append("Its bytes were not compared; name the folder with --artifact.")
-        return sentences, {"releases": 1}
+        proved.cannot("That the folder holds these bytes: name it with --artifact.")
+        return proved
     count = compare_folder(manifest, given.artifact)
-    sentences.append(f"All {count} files of {given.artifact.name} are byte for byte those signed.")
-    return sentences, {"releases": 1, "files": count}
+    proved.say(
+        f"All {count} files of {given.artifact.name} are byte for byte those signed.", files=count
+    )
+    return proved
 
 
 def _by_given_key(data: bytes, keys: Sequence[PublicKey]) -> Manifest:

@@ -1,8 +1,13 @@
-"""Rebuild a log from its tiles and compare it with its checkpoint. Pure."""
+"""Walk a log of a dossier, entry bundle by entry bundle, and compare it with its checkpoint.
+
+Memory does not grow with the log: the tree is kept as its right edge (``Frontier``), and
+of the hash tiles one a level at a time. Reads no file by itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from govern.errors import (
     CompletenessError,
@@ -16,9 +21,46 @@ from govern.transparency.checkpoint import Checkpoint, open_checkpoint
 from govern.transparency.cosignature import Cosignature, require_witnesses
 from govern.transparency.merkle import leaf_hash
 from govern.transparency.note import note_text
-from govern.transparency.tiles import TILE_WIDTH, entries_path, parse_entry_bundle, tiles_after
-from govern.transparency.tree import Tree
+from govern.transparency.tiles import (
+    TILE_WIDTH,
+    entries_path,
+    parse_entry_bundle,
+    tile_path,
+)
+from govern.transparency.tree import TILE_LEVELS, Frontier, fold
 from govern.transparency.trust import TrustedLog, TrustRoot
+
+Visit = Callable[[int, Sequence[bytes]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownState:
+    """A state of the log that was signed or anchored before: ``what`` names where."""
+
+    size: int
+    root: bytes
+    what: str
+
+
+def open_note(
+    files: Mapping[str, bytes], folder: str, trust: TrustRoot
+) -> tuple[Checkpoint, TrustedLog]:
+    """Return a log's checkpoint, verified, and the log that the trust file knows.
+
+    Raises:
+        CompletenessError: it is missing.
+        MalformedError, SignatureError, CheckpointError: it does not verify.
+        UntrustedSignerError: the log is not trusted, or too few witnesses cosigned.
+    """
+    name = f"{folder}/checkpoint" if folder else "checkpoint"
+    note = files.get(name)
+    if note is None:
+        raise CompletenessError(f"{name} is missing")
+    try:
+        text = note.decode("utf-8")
+    except UnicodeDecodeError:
+        raise MalformedError(f"{name} is not text") from None
+    return open_trusted(text, trust)
 
 
 def open_trusted(note: str, trust: TrustRoot) -> tuple[Checkpoint, TrustedLog]:
@@ -45,75 +87,160 @@ def witnessed(files: Mapping[str, bytes], folder: str, trust: TrustRoot) -> list
     Raises:
         UntrustedSignerError, CheckpointError: the threshold is missed.
     """
-    note = files[f"{folder}/checkpoint"].decode("utf-8")
+    name = f"{folder}/checkpoint" if folder else "checkpoint"
+    note = files[name].decode("utf-8")
     return require_witnesses(note, trust.witnesses, trust.witness_threshold)
 
 
-def open_log(
-    files: Mapping[str, bytes], folder: str, log: TrustedLog
-) -> tuple[Checkpoint, list[bytes], Tree]:
-    """Verify one log of a dossier.
+def walk_log(
+    files: Mapping[str, bytes],
+    folder: str,
+    checkpoint: Checkpoint,
+    states: Sequence[KnownState],
+    visit: Visit,
+) -> Frontier:
+    """Verify one log of a dossier, and show its entries.
 
     Args:
         files: the dossier's files.
         folder: where the log lies, such as ``log`` or ``gates/demo``.
-        log: the trusted key.
+        checkpoint: the verified checkpoint.
+        states: states that the log must extend.
+        visit: called for each entry bundle with the index of its first entry, and its
+            entries; what it raises is raised once the root was compared, so that an
+            entry that is not the log's is reported as such.
 
     Returns:
-        its checkpoint, its entries in order, and the tree over them.
+        the right edge of the tree at the checkpoint's size.
 
     Raises:
-        CompletenessError: an entry bundle is missing or short.
-        ProofError: the entries lead to another root.
+        CompletenessError: an entry bundle is missing or short, or a state is beyond the end.
+        ProofError: the entries lead to another root, or the log was rewritten.
         DigestMismatchError: a hash tile differs from the entries.
     """
-    note = files.get(f"{folder}/checkpoint")
-    if note is None:
-        raise CompletenessError(f"{folder}/checkpoint is missing")
-    try:
-        text = note.decode("utf-8")
-    except UnicodeDecodeError:
-        raise MalformedError(f"{folder}/checkpoint is not text") from None
-    checkpoint = open_checkpoint(text, log.verifier)
-    entries = _entries(files, folder, checkpoint.size)
-    tree = Tree()
-    tree.append([leaf_hash(entry) for entry in entries])
-    if tree.root() != checkpoint.root:
-        raise ProofError(f"{folder}: an entry was changed; the entries lead to another root")
-    _check_tiles(files, folder, tree)
-    return checkpoint, entries, tree
+    walk = _Walk(files, folder, sorted(states, key=lambda state: state.size), visit)
+    for first in range(0, checkpoint.size, TILE_WIDTH):
+        width = min(TILE_WIDTH, checkpoint.size - first)
+        walk.take(_bundle(files, folder, first // TILE_WIDTH, width))
+    walk.finish(checkpoint)
+    check_reach(states, checkpoint.size)
+    walk.refuse()
+    return walk.frontier
 
 
-def _entries(files: Mapping[str, bytes], folder: str, size: int) -> list[bytes]:
-    entries: list[bytes] = []
-    for index in range(-(-size // TILE_WIDTH)):
-        width = min(TILE_WIDTH, size - index * TILE_WIDTH)
-        path = f"{folder}/{entries_path(index, width)}"
-        if path not in files:
-            raise CompletenessError(f"{path} is missing: the log has a gap or was cut")
-        bundle = parse_entry_bundle(files[path])
-        if len(bundle) != width:
-            raise CompletenessError(f"{path} holds {len(bundle)} entries instead of {width}")
-        entries += bundle
-    return entries
-
-
-def _check_tiles(files: Mapping[str, bytes], folder: str, tree: Tree) -> None:
-    for path, data in tiles_after(tree, 0):
-        if files.get(f"{folder}/{path}", data) != data:
-            raise DigestMismatchError(f"{folder}/{path} differs from the log's entries")
-
-
-def check_root(tree: Tree, size: int, root: bytes, what: str) -> None:
-    """Refuse a log that is shorter than, or forked from, a state seen before.
+def check_reach(states: Sequence[KnownState], size: int) -> None:
+    """Refuse a log that is shorter than a state seen before.
 
     Raises:
-        CompletenessError: the log is shorter: its newest entries were cut off.
-        ProofError: the log had another root at that size.
+        CompletenessError: its newest entries were cut off.
     """
-    if size > tree.size:
-        raise CompletenessError(
-            f"{what}: {size} entries were anchored, {tree.size} are here: the newest were cut off"
-        )
-    if tree.root(size) != root:
-        raise ProofError(f"{what}: the log had another root at size {size}: it was rewritten")
+    for state in states:
+        if state.size > size:
+            raise CompletenessError(
+                f"{state.what}: {state.size} entries were anchored, {size} are here: the newest "
+                "were cut off"
+            )
+
+
+def _bundle(files: Mapping[str, bytes], folder: str, index: int, width: int) -> list[bytes]:
+    path = f"{folder}/{entries_path(index, width)}"
+    data = files.get(path)
+    if data is None:
+        raise CompletenessError(f"{path} is missing: the log has a gap or was cut")
+    bundle = parse_entry_bundle(data)
+    if len(bundle) != width:
+        raise CompletenessError(f"{path} holds {len(bundle)} entries instead of {width}")
+    return bundle
+
+
+class _Walk:
+    """The state of a walk: the right edge, the states ahead, the tiles being filled."""
+
+    def __init__(
+        self,
+        files: Mapping[str, bytes],
+        folder: str,
+        states: Sequence[KnownState],
+        visit: Visit,
+    ) -> None:
+        self.frontier = Frontier()
+        self._files, self._folder, self._visit = files, folder, visit
+        self._refusals: list[VerificationError] = []
+        self._ahead = list(reversed(states))
+        self._tiles: list[list[bytes]] = [[]]
+        self._done: list[int] = [0]
+
+    def take(self, entries: Sequence[bytes]) -> None:
+        """Add one bundle; only the last one may be partial."""
+        first = self.frontier.size
+        hashes = [leaf_hash(entry) for entry in entries]
+        self._check_states(hashes)
+        joined = b"".join(hashes)
+        self._tiles[0] = [joined]
+        if len(hashes) == TILE_WIDTH:
+            self._close_tile(0, joined)
+            root = fold(joined)
+            self.frontier.add(root, TILE_LEVELS)
+            self._raise(1, root)
+        else:
+            for value in hashes:
+                self.frontier.add(value)
+        self._show(first, entries)
+
+    def _show(self, first: int, entries: Sequence[bytes]) -> None:
+        try:
+            if not self._refusals:
+                self._visit(first, entries)
+        except VerificationError as refusal:
+            self._refusals.append(refusal)
+
+    def finish(self, checkpoint: Checkpoint) -> None:
+        """Check what is left: states at the end, the root, partial tiles."""
+        self._check_states([])
+        if self.frontier.root() != checkpoint.root:
+            raise ProofError(
+                f"{self._folder}: an entry was changed; the entries lead to another root"
+            )
+        for level, parts in enumerate(self._tiles):
+            if parts:
+                self._check_tile(level, b"".join(parts))
+
+    def refuse(self) -> None:
+        """Raise what was found in tiles and entries, now that the log itself holds."""
+        if self._refusals:
+            raise self._refusals[0]
+
+    def _check_states(self, hashes: Sequence[bytes]) -> None:
+        if not self._ahead or self._ahead[-1].size > self.frontier.size + len(hashes):
+            return
+        edge, taken = self.frontier.copy(), 0
+        while self._ahead and self._ahead[-1].size <= self.frontier.size + len(hashes):
+            state = self._ahead.pop()
+            while edge.size < state.size:
+                edge.add(hashes[taken])
+                taken += 1
+            if edge.root() != state.root:
+                raise ProofError(
+                    f"{state.what}: the log had another root at size {state.size}: it was rewritten"
+                )
+
+    def _raise(self, level: int, value: bytes) -> None:
+        """Add a finished tile's root to the tile above it."""
+        if len(self._tiles) == level:
+            self._tiles.append([])
+            self._done.append(0)
+        self._tiles[level].append(value)
+        if len(self._tiles[level]) == TILE_WIDTH:
+            joined = b"".join(self._tiles[level])
+            self._close_tile(level, joined)
+            self._raise(level + 1, fold(joined))
+
+    def _close_tile(self, level: int, joined: bytes) -> None:
+        self._check_tile(level, joined)
+        self._tiles[level] = []
+        self._done[level] += 1
+
+    def _check_tile(self, level: int, joined: bytes) -> None:
+        path = f"{self._folder}/{tile_path(level, self._done[level], len(joined) // 32)}"
+        if self._files.get(path, joined) != joined:
+            self._refusals.insert(0, DigestMismatchError(f"{path} differs from the log's entries"))

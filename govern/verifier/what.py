@@ -11,42 +11,87 @@ from govern.transparency.encoding import format_time
 from govern.transparency.tlog_proof import MAGIC
 from govern.transparency.trust import TrustRoot
 from govern.transparency.verify import verify_bundle
-from govern.verifier.dossier import Proved, verify_dossier
+from govern.verifier.dossier import verify_dossier
 from govern.verifier.foreign import Given, is_foreign, verify_foreign
 from govern.verifier.proofs import verify_proof
-from govern.verifier.reading import read_dossier, read_file
+from govern.verifier.proved import Proved
+from govern.verifier.reading import (
+    RECEIPT_BYTES_MAX,
+    REPORT_BYTES_MAX,
+    STATEMENT_BYTES_MAX,
+    head_of,
+    kind_of,
+    read_dossier,
+    read_file,
+)
+from govern.verifier.receipt import is_header, verify_header
+from govern.verifier.report import verify_report
 
 
 def verify_path(
-    path: Path, trust: TrustRoot, as_of: datetime | None, given: Given | None = None
+    path: Path,
+    trust: TrustRoot,
+    as_of: datetime | None,
+    against: Path | None = None,
+    given: Given | None = None,
 ) -> Proved:
     """Verify what lies at ``path``.
+
+    Args:
+        path: a file or folder.
+        trust: the trust root.
+        as_of: the time admissions must be in force at; None: when the evidence was sealed.
+        against: where a receipt header is looked up.
+        given: keys and files that the person holds, for what others made.
 
     Raises:
         VerificationError: it does not verify, or cannot be read.
     """
-    if not path.exists():
-        raise MalformedError(f"there is no {path.name}")
     try:
-        if path.is_dir():
-            return verify_dossier(read_dossier(path), trust, as_of)
-        data = read_file(path)
-        if data[:4] == b"PK\x03\x04" or path.suffix == ".zip":
-            return verify_dossier(read_dossier(path), trust, as_of)
-        if data.startswith(MAGIC.encode()):
-            return verify_receipt(data, trust)
-        if is_foreign(data):
-            return Proved(*verify_foreign(data, trust, given or Given()))
-        return verify_statement(data, trust)
+        return _verify(path, trust, as_of, against, given or Given())
     except VerificationError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        IndexError,
+        KeyError,
+        MemoryError,
+        OSError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         # A library or a missing field: the input is not what it claims to be.
-        raise MalformedError(f"{path.name} is malformed: {type(error).__name__}") from None
+        raise MalformedError(f"{path.name[:80]!r} is malformed: {type(error).__name__}") from None
+
+
+def _verify(
+    path: Path, trust: TrustRoot, as_of: datetime | None, against: Path | None, given: Given
+) -> Proved:
+    if kind_of(path) == "folder":
+        return verify_dossier(read_dossier(path), trust, as_of)
+    head = head_of(path)
+    if head.startswith(b"PK\x03\x04") or path.suffix == ".zip":
+        return verify_dossier(read_dossier(path), trust, as_of)
+    if head.startswith(b"%PDF-"):
+        return verify_report(read_file(path, REPORT_BYTES_MAX), trust, as_of)
+    if head.startswith(MAGIC.encode()):
+        return verify_receipt(read_file(path, RECEIPT_BYTES_MAX), trust)
+    if is_header(head):
+        return verify_header(read_file(path, RECEIPT_BYTES_MAX), trust, against)
+    data = read_file(path, STATEMENT_BYTES_MAX)
+    if is_foreign(data):
+        return verify_foreign(data, trust, given)
+    return verify_statement(data, trust)
 
 
 def verify_statement(data: bytes, trust: TrustRoot) -> Proved:
-    """Verify one statement bundle."""
+    """Verify one statement bundle.
+
+    Raises:
+        VerificationError: it does not verify.
+    """
     verified = verify_bundle(data, trust)
     proved = Proved()
     proved.say(
@@ -55,17 +100,29 @@ def verify_statement(data: bytes, trust: TrustRoot) -> Proved:
         f"{verified.log_index} of {verified.checkpoint.origin}.",
         statements=1,
     )
+    proved.cannot(
+        "That it is the newest of its kind, or fits other statements: verify the dossier."
+    )
+    proved.cannot("That the statement is true, or its signer allowed to make it.")
     if trust.witness_threshold:
-        proved.say(
-            "Not shown by one bundle: that witnesses saw this state of the log; its .tlog-proof "
-            "or a dossier shows that."
+        proved.cannot(
+            "That witnesses saw this state of the log: the statement's .tlog-proof or a dossier "
+            "shows it."
         )
     return proved
 
 
 def verify_receipt(data: bytes, trust: TrustRoot) -> Proved:
-    """Verify a C2SP tlog-proof: a gate's receipt, or the proof of a lineage entry."""
+    """Verify a C2SP tlog-proof: a gate's receipt, or the proof of a lineage entry.
+
+    Raises:
+        VerificationError: it does not verify.
+    """
     sentence, kind = verify_proof(data, trust)
     proved = Proved()
     proved.say(sentence, **{"records" if kind == "gate" else "statements": 1})
+    if kind == "gate":
+        proved.cannot("What the record says: ask for it with its salt, or look into the dossier.")
+    else:
+        proved.cannot("What the statement says: its bundle holds it.")
     return proved

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 from govern.adapters.files import write_durably
 from govern.bootstrap import Application, utc_now
 from govern.domain import predicates
 from govern.errors import NotFoundError
+from govern.services.report_files import report_files
 from govern.services.reporting import report_facts
 from govern.services.serving import current_admissions
 from govern.transparency.digest import digest_of
@@ -30,12 +29,17 @@ def build_report(opened: Application, candidate: str | None) -> dict[str, str]:
     facts = report_facts(
         operations.recorder, chosen, operations.packs(), issuer=opened.log.origin.split("/")[0]
     )
-    evidence = json.dumps(facts, indent=1, sort_keys=True).encode()
+    attachments = report_files(
+        operations.recorder,
+        facts,
+        operations.packs(),
+        signer=operations.identities["service"],
+    )
     rendered = render_report(
         facts,
         key_pem=opened.keys.pem("report.key"),
         cert_chain_pem=opened.keys.pem("report.pem") + opened.keys.pem("ca.pem"),
-        attachments={"evidence.json": evidence, "trust.json": opened.trust.raw},
+        attachments=attachments,
         created_at=created,
     )
     digest = digest_of(rendered.pdf)
@@ -45,7 +49,7 @@ def build_report(opened: Application, candidate: str | None) -> dict[str, str]:
         {
             "candidate": chosen,
             "body_digest": rendered.body_digest,
-            "evidence_digest": digest_of(evidence),
+            "evidence_digest": digest_of(attachments["evidence.json"]),
             "created_at": created,
         },
         signer=operations.identities["service"],

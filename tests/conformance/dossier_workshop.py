@@ -7,6 +7,7 @@ differently; ``bundle_by`` lets him sign anything in any name. Holds no assertio
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from cryptography import x509
 from govern.adapters.keys_files import KeyFiles, Organisation, create_keys, gate_origin
 from govern.adapters.log_files import LogFiles
 from govern.domain import predicates
-from govern.domain.gate_record import GateRecord, commitment, make_leaf
+from govern.domain.gate_record import GateRecord, commitment, make_leaf, receipt_header
 from govern.policy.document import load_pack
 from govern.services import approving, deciding, tracing
 from govern.services.recording import Recorder
@@ -429,9 +430,17 @@ def gate_files(gate: Gate) -> dict[str, bytes]:
     """Return a gate's part of a dossier."""
     folder = f"gates/{gate.name}"
     files = log_files(folder, gate.leaves, gate.note())
+    files[f"{folder}/receipts.txt"] = "".join(f"{line}\n" for line in receipts(gate)).encode()
     return files | {
         f"{folder}/records/{seq:09d}.json": data for seq, data in gate.records.items()
     }
+
+
+def receipts(gate: Gate) -> list[str]:
+    """Return the receipts that callers of a gate got, in the log's order."""
+    admissions = [json.loads(gate.records[at])["record"]["admission"] for at in sorted(gate.records)]
+    rows = zip(gate.leaves, admissions, strict=False)
+    return [receipt_header(gate.signer.name, at, *row) for at, row in enumerate(rows)]
 
 
 def gate_row(gate: Gate) -> dict[str, Any]:
@@ -443,6 +452,7 @@ def gate_row(gate: Gate) -> dict[str, Any]:
         "size": tree.size,
         "root": b64(tree.root()),
         "records": sorted(gate.records),
+        "receipts": len(receipts(gate)),
     }
 
 

@@ -27,6 +27,15 @@ class Forged:
     content: Files | bytes | Path
     trust: TrustRoot
     as_of: datetime | None = None
+    against: Files | bytes | None = None
+
+    def write_against(self, folder: Path) -> Path | None:
+        """Write what a receipt header is compared with."""
+        if self.against is None:
+            return None
+        path = folder / "against"
+        path.write_bytes(pack(self.against) if isinstance(self.against, dict) else self.against)
+        return path
 
     def write(self, folder: Path) -> Path:
         """Write it where the verifier can read it."""

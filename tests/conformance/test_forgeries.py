@@ -7,6 +7,8 @@ from pathlib import Path
 
 import forgeries_inside
 import forgeries_outside
+import forgeries_receipts
+import forgeries_reports
 import pytest
 from dossier_workshop import Story
 from forging import FORGERIES, Forger
@@ -16,7 +18,7 @@ from govern.verifier.what import verify_path
 
 CORPUS = Path(__file__).parent / "forgeries"
 NAMES = sorted(path.name for path in CORPUS.iterdir() if path.is_dir())
-assert forgeries_inside and forgeries_outside
+assert forgeries_inside and forgeries_outside and forgeries_receipts and forgeries_reports
 
 
 def expected_code(name: str) -> int:
@@ -31,7 +33,8 @@ def test_refused(name: str, story: Story, tmp_path: Path) -> None:
         # Some forgeries are refused while they are made: the control plane loads evidence
         # through the same EvidenceSet as the verifier.
         forged = FORGERIES[name](Forger(story, tmp_path))
-        verify_path(forged.write(tmp_path), forged.trust, forged.as_of)
+        against = forged.write_against(tmp_path)
+        verify_path(forged.write(tmp_path), forged.trust, forged.as_of, against)
     assert refusal.value.exit_code == expected_code(name), str(refusal.value)
     assert "\n" not in str(refusal.value) and len(str(refusal.value)) < 400
 

@@ -1,0 +1,104 @@
+"""Steps (3) and (4) of a dossier or report: admissions on closed evidence, decisions replayed.
+
+Reads no file. The rules themselves are in ``govern.domain.evidence`` and ``govern.policy``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from govern.domain import predicates
+from govern.domain.assembling import (
+    StatementIndex,
+    evidence_document,
+    load_admission,
+    load_decision,
+    standing,
+)
+from govern.domain.evidence import EvidenceSet, decision_digest, decision_value
+from govern.errors import CompletenessError, ExpiredError, ReplayError
+from govern.policy.document import load_pack
+from govern.policy.evaluate import evaluate
+from govern.transparency.encoding import parse_time
+from govern.transparency.trust import TrustRoot
+from govern.transparency.verify import VerifiedStatement
+from govern.verifier.proved import Proved
+
+
+def verify_admissions(
+    index: StatementIndex, trust: TrustRoot, at: datetime, proved: Proved
+) -> dict[str, EvidenceSet]:
+    """Load every admission's evidence, and require that each is in force at ``at``.
+
+    Returns:
+        the evidence by the admission's digest.
+
+    Raises:
+        EvidenceError, UntrustedSignerError: the evidence does not hold.
+        ExpiredError: an admission had ended, or was suspended or revoked.
+    """
+    admitted = {}
+    for admission in index.of_kind(predicates.ADMISSION):
+        evidence = load_admission(index, admission.digest, trust)
+        evidence.require_current(at)
+        require_standing(index, admission, trust, at)
+        admitted[admission.digest] = evidence
+        votes = [vote.statement.predicate["vote"] for vote in evidence.approvals]
+        name = evidence.candidate.statement.predicate.get("name") if evidence.candidate else "?"
+        proved.say(
+            f"{name} was admitted to {admission.statement.predicate['deployment']} on closed "
+            f"evidence: {len(evidence.checks)} checks, a decision, {votes.count('approve')} "
+            f"approvals and {votes.count('dissent')} dissent."
+        )
+    proved.counts["admissions"] = len(admitted)
+    return admitted
+
+
+def require_standing(
+    index: StatementIndex, admission: VerifiedStatement, trust: TrustRoot, at: datetime
+) -> None:
+    """Refuse an admission that was suspended or revoked at ``at``.
+
+    Raises:
+        ExpiredError: it was.
+    """
+    status = standing(index, admission, trust, at)
+    if status != "active":
+        raise ExpiredError(f"the admission was {status} at {at:%Y-%m-%d %H:%M:%S}")
+
+
+def replay_decisions(
+    index: StatementIndex, trust: TrustRoot, packs: Mapping[str, bytes], proved: Proved
+) -> None:
+    """Evaluate every decision again, under the packs it names.
+
+    Args:
+        packs: pack digest to bytes.
+
+    Raises:
+        CompletenessError: a pack is missing.
+        ReplayError: another outcome, or the same by other reasons.
+    """
+    outcomes = []
+    for decision in index.of_kind(predicates.SVR):
+        value = decision_value(decision)
+        evidence = load_decision(index, decision, trust)
+        as_of = parse_time(f"{value.get('as_of')}T00:00:00Z")
+        loaded = []
+        for pack in value.get("packs", []):
+            if pack.get("digest") not in packs:
+                raise CompletenessError(f"policy pack {pack.get('id')} of a decision is missing")
+            loaded.append(load_pack(packs[pack["digest"]]))
+        again = evaluate(loaded, evidence_document(evidence, as_of.date()), as_of)
+        if again.digest != decision_digest(decision):
+            raise ReplayError(
+                f"replaying the decision about {value.get('candidate')} gives {again.outcome} "
+                f"({again.digest[:19]}…) instead of {value.get('outcome')}"
+            )
+        outcomes.append(value.get("outcome"))
+    proved.say(
+        f"{len(outcomes)} policy decisions replay to the same digest: "
+        f"{', '.join(map(str, outcomes))}.",
+        decisions=len(outcomes),
+    )
