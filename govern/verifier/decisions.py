@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from govern.domain import predicates
 from govern.domain.assembling import (
@@ -17,8 +18,14 @@ from govern.domain.assembling import (
     standing,
 )
 from govern.domain.evidence import EvidenceSet, decision_digest, decision_value
-from govern.errors import CompletenessError, ExpiredError, ReplayError
-from govern.policy.document import load_pack
+from govern.errors import (
+    CompletenessError,
+    ExpiredError,
+    MalformedError,
+    PolicyError,
+    ReplayError,
+)
+from govern.policy.document import Pack, load_pack
 from govern.policy.evaluate import evaluate
 from govern.transparency.encoding import parse_time
 from govern.transparency.trust import TrustRoot
@@ -85,12 +92,11 @@ def replay_decisions(
         value = decision_value(decision)
         evidence = load_decision(index, decision, trust)
         as_of = parse_time(f"{value.get('as_of')}T00:00:00Z")
-        loaded = []
-        for pack in value.get("packs", []):
-            if pack.get("digest") not in packs:
-                raise CompletenessError(f"policy pack {pack.get('id')} of a decision is missing")
-            loaded.append(load_pack(packs[pack["digest"]]))
-        again = evaluate(loaded, evidence_document(evidence, as_of.date()), as_of)
+        loaded = [_pack(pack, packs) for pack in value.get("packs", [])]
+        try:
+            again = evaluate(loaded, evidence_document(evidence, as_of.date()), as_of)
+        except PolicyError as error:
+            raise ReplayError(f"a decision cannot be replayed: {error}") from None
         if again.digest != decision_digest(decision):
             raise ReplayError(
                 f"replaying the decision about {value.get('candidate')} gives {again.outcome} "
@@ -102,3 +108,12 @@ def replay_decisions(
         f"{', '.join(map(str, outcomes))}.",
         decisions=len(outcomes),
     )
+
+
+def _pack(named: Mapping[str, Any], packs: Mapping[str, bytes]) -> Pack:
+    if named.get("digest") not in packs:
+        raise CompletenessError(f"policy pack {named.get('id')} of a decision is missing")
+    try:
+        return load_pack(packs[named["digest"]])
+    except PolicyError as error:
+        raise MalformedError(f"policy pack {named.get('id')}: {error}") from None
