@@ -115,10 +115,7 @@ def _verify_lineage_log(
     seal: VerifiedStatement,
     proved: Proved,
 ) -> Frontier:
-    log = trust.log(seal.checkpoint.origin)
-    checkpoint, shown = open_note(files, "log", trust)
-    if shown.origin != log.origin:
-        raise EvidenceError(f"the log here is {shown.origin}, the seal stands in {log.origin}")
+    checkpoint = open_note(files, "log", trust, seal.checkpoint.origin)
     seen = witnessed(files, "log", trust)
     entries: list[bytes] = []
     states = [

@@ -68,9 +68,7 @@ def verify_gates(shown: Shown, seal: VerifiedStatement, proved: Proved) -> None:
 
 def _verify_gate(shown: Shown, gate: Mapping[str, Any], proved: Proved) -> None:
     folder, records = f"gates/{gate['name']}", [int(number) for number in gate["records"]]
-    checkpoint, log = open_note(shown.files, folder, shown.trust)
-    if log.origin != gate["origin"]:
-        raise EvidenceError(f"{folder} holds {log.origin}, the seal says {gate['origin']}")
+    checkpoint = open_note(shown.files, folder, shown.trust, gate["origin"])
     witnessed(shown.files, folder, shown.trust)
     states = [
         *_anchors(shown, gate["origin"], folder),

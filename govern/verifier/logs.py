@@ -42,15 +42,14 @@ class KnownState:
     what: str
 
 
-def open_note(
-    files: Mapping[str, bytes], folder: str, trust: TrustRoot
-) -> tuple[Checkpoint, TrustedLog]:
-    """Return a log's checkpoint, verified, and the log that the trust file knows.
+def open_note(files: Mapping[str, bytes], folder: str, trust: TrustRoot, origin: str) -> Checkpoint:
+    """Return the checkpoint of the log ``origin``, verified.
 
     Raises:
         CompletenessError: it is missing.
-        MalformedError, SignatureError, CheckpointError: it does not verify.
-        UntrustedSignerError: the log is not trusted, or too few witnesses cosigned.
+        MalformedError, SignatureError, CheckpointError: it does not verify, or another
+            log signed it.
+        UntrustedSignerError: the log is not trusted.
     """
     name = f"{folder}/checkpoint" if folder else "checkpoint"
     note = files.get(name)
@@ -60,7 +59,11 @@ def open_note(
         text = note.decode("utf-8")
     except UnicodeDecodeError:
         raise MalformedError(f"{name} is not text") from None
-    return open_trusted(text, trust)
+    trust.log(origin)
+    checkpoint, log = open_trusted(text, trust)
+    if log.origin != origin:
+        raise SignatureError(f"{name} is signed by {log.origin}, not by {origin}")
+    return checkpoint
 
 
 def open_trusted(note: str, trust: TrustRoot) -> tuple[Checkpoint, TrustedLog]:

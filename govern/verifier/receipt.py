@@ -91,7 +91,7 @@ def _with_log(receipt: Receipt, files: Files, trust: TrustRoot) -> Proved:
     trust.log(receipt.origin)
     folder = _folder_of(receipt.origin, files)
     prefix = f"{folder}/" if folder else ""
-    checkpoint, _ = open_note(files, folder, trust)  # (1)
+    checkpoint = open_note(files, folder, trust, receipt.origin)  # (1)
     witnessed(files, folder, trust)
     if receipt.index >= checkpoint.size:
         raise CompletenessError(
