@@ -39,6 +39,8 @@ from govern.verifier.reading import read_file
 from govern.verifier.releases import proven_time, verify_release
 
 FILES_MAX = 200_000
+KEY_BYTES_MAX = 64 << 10
+ARTIFACT_BYTES_MAX = 256 << 20  # what a timestamp is about
 _DER_SEQUENCE = b"\x30"
 _WHEN = "When it was signed: the keys were given by hand, and no timestamp is in the file."
 
@@ -83,7 +85,7 @@ def read_public_key(path: Path) -> PublicKey:
         MalformedError: it holds no ECDSA or Ed25519 public key.
     """
     try:
-        key = load_pem_public_key(read_file(path))
+        key = load_pem_public_key(read_file(path, KEY_BYTES_MAX))
     except (ValueError, UnsupportedAlgorithm):
         raise MalformedError(f"{path.name} is not a public key in PEM") from None
     if not isinstance(key, ec.EllipticCurvePublicKey | Ed25519PublicKey):
@@ -107,7 +109,7 @@ def verify_foreign(data: bytes, trust: TrustRoot, given: Given) -> Proved:
 def _verify_time(data: bytes, trust: TrustRoot, given: Given) -> Proved:
     if given.artifact is None:
         raise MalformedError("a timestamp is about a file; name it with --artifact")
-    at = proven_time(data, read_file(given.artifact), trust)
+    at = proven_time(data, read_file(given.artifact, ARTIFACT_BYTES_MAX), trust)
     proved = Proved()
     proved.say(
         f"The timestamp authority saw {given.artifact.name} at {format_time(at)}.", timestamps=1
