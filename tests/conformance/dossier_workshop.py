@@ -8,7 +8,7 @@ differently; ``bundle_by`` lets him sign anything in any name. Holds no assertio
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -371,8 +371,14 @@ class Workshop:
 
     # -- the dossier -----------------------------------------------------------
 
-    def dossier(self, candidates: Sequence[Candidate], *, by: str = SERVICE) -> dict[str, bytes]:
-        """Collect and seal everything."""
+    def dossier(
+        self,
+        candidates: Sequence[Candidate],
+        *,
+        by: str = SERVICE,
+        finish: Callable[[dict[str, bytes]], dict[str, bytes]] = dict,
+    ) -> dict[str, bytes]:
+        """Collect and seal everything; ``finish`` sees the files before the seal covers them."""
         files: dict[str, bytes] = {"packs/test-pack.yaml": self.pack, **self.smuggled}
         for item in self.store.items:
             files[statement_path(item.log_index)] = item.bundle
@@ -384,7 +390,7 @@ class Workshop:
         for gate in self.gates.values():
             files |= gate_files(gate)
             gates.append(gate_row(gate))
-        return self.seal(files, gates, by=by)
+        return self.seal(finish(files), gates, by=by)
 
     def seal(
         self, files: dict[str, bytes], gates: Sequence[Mapping[str, Any]], *, by: str = SERVICE

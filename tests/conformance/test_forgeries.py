@@ -9,6 +9,7 @@ import forgeries_inside
 import forgeries_outside
 import forgeries_receipts
 import forgeries_reports
+import forgeries_witnesses
 import pytest
 from dossier_workshop import Story
 from forging import FORGERIES, Forger
@@ -19,6 +20,7 @@ from govern.verifier.what import verify_path
 CORPUS = Path(__file__).parent / "forgeries"
 NAMES = sorted(path.name for path in CORPUS.iterdir() if path.is_dir())
 assert forgeries_inside and forgeries_outside and forgeries_receipts and forgeries_reports
+assert forgeries_witnesses
 
 
 def expected_code(name: str) -> int:
