@@ -91,8 +91,8 @@ async def run(options: argparse.Namespace) -> int:
     tasks = [
         loop.create_task(gate.snapshot.poll(settings.snapshot_poll_seconds)),
         loop.create_task(gate.recorder.publish_every(settings.publish_seconds)),
-        loop.create_task(gate.sweep()),
     ]
+    sweeping = loop.create_task(gate.sweep())
     port = server.sockets[0].getsockname()[1]
     ready = {
         "ready": True,
@@ -107,8 +107,16 @@ async def run(options: argparse.Namespace) -> int:
     server.close()
     for task in tasks:
         task.cancel()
-    await gate.drain()
-    return 0
+    durable = await gate.drain()
+    sweeping.cancel()
+    return 0 if durable else _give_up()
+
+
+def _give_up() -> int:
+    """End at once: threads that wait for the disk would keep the process for ever."""
+    print("gate: the disk does not answer; the last records may be missing", file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _tune() -> None:

@@ -21,8 +21,8 @@ from serving_gate.decide import Refusal
 from serving_gate.forwarding import response_lines, trace_of, upstream_request
 from serving_gate.gate import Gate
 from serving_gate.heads import RequestHead, ResponseHead
+from serving_gate.pending import Pending
 from serving_gate.problem import CONTENT_TYPE, problem
-from serving_gate.recorder import Pending
 from serving_gate.upstream import Call
 
 _SUBJECT = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -70,6 +70,8 @@ class Exchange:
         head, gate = self._head, self.gate
         assert head is not None
         self._body = body
+        if gate.recorder.journal_error is not None:
+            return self._cannot_record()
         self._trace = trace_of(head.fields)
         asked = gate.match(head.method, head.target)
         if asked is None:
@@ -211,6 +213,7 @@ class Exchange:
         return f"caller:{self._caller.name}"
 
     def _cannot_record(self) -> None:
+        self._recorded = True  # as far as it can be
         code, body = problem("cannot-record", "the gate's log cannot be written just now")
         self.gate.count("unrecorded", "cannot-record")
         if self._stream is not None and self._stream.begun:

@@ -99,9 +99,8 @@ class Gate:
             found.append(self.snapshot.problem or "no snapshot yet")
         elif now >= min(self.snapshot.fresh_until, self.snapshot.view.expires):
             found.append("stale-snapshot")
-        if self.recorder.last_error is not None:
-            found.append(self.recorder.last_error)
-        return found
+        errors = (self.recorder.journal_error, self.recorder.publish_error)
+        return found + [error for error in errors if error is not None]
 
     # -- life ------------------------------------------------------------------------
 
@@ -114,9 +113,14 @@ class Gate:
                 connection.expire(now)
             for pool in self.pools.values():
                 pool.sweep()
+            self.recorder.watch(self.settings.record_timeout_seconds)
 
-    async def drain(self) -> None:
-        """Finish what was begun, close the rest, and publish the log."""
+    async def drain(self) -> bool:
+        """Finish what was begun, close the rest, and publish the log.
+
+        Returns:
+            False when the disk did not answer in ``drain_seconds``.
+        """
         self.draining = True
         end = time.monotonic() + self.settings.drain_seconds
         for connection in list(self.connections):
@@ -126,6 +130,7 @@ class Gate:
         for connection in list(self.connections):
             connection.abort()
         await asyncio.sleep(SWEEP_SECONDS)  # the transports report their end to the exchanges
-        await self.recorder.drain()
+        durable = await self.recorder.drain(self.settings.drain_seconds)
         for pool in self.pools.values():
             pool.close()
+        return durable

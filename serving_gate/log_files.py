@@ -7,6 +7,7 @@ It does not sequence: see ``recorder.py``.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,9 +74,10 @@ class LogFolder:
         partial = self.folder / f"{path}.p"
         if not partial.is_dir():
             return
-        for file in partial.iterdir():
-            file.unlink(missing_ok=True)
-        partial.rmdir()
+        with contextlib.suppress(OSError):  # what stays is harmless
+            for file in partial.iterdir():
+                file.unlink(missing_ok=True)
+            partial.rmdir()
 
     def read(self, path: str, width: int = TILE_WIDTH) -> bytes:
         """Return a full tile or bundle, or the one of ``width``.

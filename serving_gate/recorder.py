@@ -11,30 +11,29 @@ The order for a batch (at most 256 records), and what a crash leaves at each ste
    are written. A crash leaves tiles without a checkpoint: they are written again.
 
 A batch that cannot be made durable never enters the tree: its answers become 503
-``cannot-record``, and the next batch tries a new segment. One writer per folder.
+``cannot-record``. So do those that wait for a disk longer than they may; should their batch
+become durable after all, the log has records of answers that were not given, never the
+reverse. Until the disk takes a new segment, an empty batch tries it again and again, and
+the gate lets nobody in. One writer per folder.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import hashlib
 import os
 import queue
 import threading
 import time
-from base64 import b64encode
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import orjson
 
 from govern.domain.gate_archive import make_frame, pack_payload
 from govern.domain.gate_record import make_leaf
-from govern.errors import CheckpointError, GovernError, StorageError
+from govern.errors import CheckpointError, StorageError
 from govern.transparency.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from govern.transparency.note import NoteSigner
 from serving_gate.edge_tree import EdgeTree, File
@@ -42,36 +41,11 @@ from serving_gate.histogram import Histogram
 from serving_gate.journal import Journal, check_journal
 from serving_gate.keyring import Keyring
 from serving_gate.log_files import LogFolder
+from serving_gate.pending import Pending, record_bytes
 from serving_gate.times import micros_text
 
 BATCH_RECORDS_MAX = 256
 BATCH_BYTES_MAX = 8 << 20
-
-
-@dataclass(slots=True)
-class Pending:
-    """A record to be, and what to call when it is durable (or cannot be)."""
-
-    kind: str
-    method: str
-    path: str
-    status: int
-    done: Callable[[int, bytes], None]
-    failed: Callable[[], None]
-    deployment: str | None = None
-    admission: str | None = None
-    candidate: str | None = None
-    caller: str | None = None
-    subject: str = "gate"
-    request_body: bytes | None = None
-    response_body: bytes | None = None
-    keep_bodies: bool = True
-    request_more: dict[str, Any] | None = None
-    response_more: dict[str, Any] | None = None
-    reason: str | None = None
-    latency_us: int = 0
-    upstream: str | None = None
-    trace: str | None = None
 
 
 @dataclass(slots=True)
@@ -93,7 +67,8 @@ class Recorder:
         self.published_size = 0
         self.batches = self.failures = 0
         self.commits = Histogram()
-        self.last_error: str | None = None
+        self.journal_error: str | None = None
+        self.publish_error: str | None = None
         self._signer = signer
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = _lock(folder / ".writer")
@@ -102,7 +77,8 @@ class Recorder:
         self._tree = EdgeTree()
         self._unpublished: list[File] = []
         self._waiting: deque[Pending] = deque()
-        self._busy = self._scheduled = False
+        self._in_flight: _Batch | None = None
+        self._scheduled = False
         self._publishing: asyncio.Future[None] | None = None
         self._jobs: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
         self._recover(folder / "payloads")
@@ -145,16 +121,39 @@ class Recorder:
     def submit(self, pending: Pending) -> None:
         """Queue a record; ``done(index, leaf)`` or ``failed()`` is called on the loop."""
         self._waiting.append(pending)
-        if not self._busy and not self._scheduled:
+        if self._in_flight is None and not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._sequence)
 
     def _sequence(self) -> None:
         self._scheduled = False
-        if self._busy or not self._waiting:
-            return
-        self._busy = True
-        self._jobs.put(self._build())
+        if self._in_flight is None and self._waiting:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        self._in_flight = batch = self._build()
+        self._jobs.put(batch)
+
+    def watch(self, timeout_seconds: float) -> None:
+        """Refuse what waits too long for the disk; try a disk that failed again.
+
+        Args:
+            timeout_seconds: how long a batch may take to become durable.
+        """
+        batch = self._in_flight
+        if batch is None:
+            if self.journal_error is not None:
+                self._hand_over()
+        elif time.monotonic() - batch.started >= timeout_seconds:
+            self.journal_error = f"the disk has not answered for {timeout_seconds:g} s"
+            given_up, batch.pending = [*batch.pending, *self._waiting], []
+            self._waiting.clear()
+            self._refuse(given_up)
+
+    def _refuse(self, pending: list[Pending]) -> None:
+        self.failures += len(pending)
+        for item in pending:
+            item.failed()
 
     def _build(self) -> _Batch:
         batch: list[Pending] = []
@@ -198,8 +197,8 @@ class Recorder:
                 return  # the loop is closed: the process is ending
 
     def _committed(self, batch: _Batch, error: str | None) -> None:
-        self._busy = False
-        self.last_error = error
+        self._in_flight = None
+        self.journal_error = error
         self.batches += 1
         self.commits.observe(time.monotonic() - batch.started)
         if error is None:
@@ -209,12 +208,10 @@ class Recorder:
         if self._waiting:
             self._sequence()
         if error is not None:
-            self.failures += len(batch.pending)
-            for pending in batch.pending:
-                pending.failed()
+            self._refuse(batch.pending)
             return
         index = batch.first
-        for pending, leaf in zip(batch.pending, batch.leaves, strict=True):
+        for pending, leaf in zip(batch.pending, batch.leaves, strict=False):
             pending.done(index, leaf)
             index += 1
 
@@ -248,7 +245,10 @@ class Recorder:
             await asyncio.to_thread(self.log.write, files, note)
             written = {path for path, _ in files}
             self._unpublished = [item for item in self._unpublished if item[0] not in written]
-            self.published_size = size
+            self.published_size, self.publish_error = size, None
+        except StorageError as error:
+            self.publish_error = str(error)
+            raise
         finally:
             waiting, self._publishing = self._publishing, None
             waiting.set_result(None)
@@ -257,22 +257,27 @@ class Recorder:
         """Publish whenever there is something new, until cancelled."""
         while True:
             await asyncio.sleep(seconds)
-            try:
+            with contextlib.suppress(StorageError):  # it stands in publish_error
                 await self.publish()
-            except GovernError as error:
-                self.last_error = str(error)
 
-    async def drain(self) -> None:
-        """Wait until every submitted record is durable or refused, then publish."""
-        while self._busy or self._waiting:
-            await asyncio.sleep(0.005)
+    async def drain(self, seconds: float) -> bool:
+        """Wait until every submitted record is durable or refused, then publish.
+
+        Returns:
+            False when the disk did not answer in time; then the process can only end.
+        """
         try:
-            await self.publish()
-        except StorageError as error:
-            self.last_error = str(error)
-        self._jobs.put(None)
-        await asyncio.to_thread(self._thread.join)
+            async with asyncio.timeout(seconds):
+                while self._in_flight is not None or self._waiting:
+                    await asyncio.sleep(0.005)
+                with contextlib.suppress(StorageError):
+                    await self.publish()
+                self._jobs.put(None)
+                await asyncio.to_thread(self._thread.join)
+        except TimeoutError:
+            return False
         self.close()
+        return True
 
     def close(self) -> None:
         """Give up the journal and the writer's lock."""
@@ -280,40 +285,6 @@ class Recorder:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
-
-
-def record_bytes(pending: Pending, seq: int, at: str, salt: bytes) -> bytes:
-    """Return the canonical bytes of a record (equal to ``GateRecord.to_bytes``)."""
-    return orjson.dumps(
-        {
-            "admission": pending.admission,
-            "at": at,
-            "caller": pending.caller,
-            "candidate": pending.candidate,
-            "deployment": pending.deployment,
-            "kind": pending.kind,
-            "latency_us": pending.latency_us,
-            "method": pending.method,
-            "path": pending.path,
-            "reason": pending.reason,
-            "request": _body(pending.request_body, salt, pending.request_more),
-            "response": _body(pending.response_body, salt, pending.response_more),
-            "seq": seq,
-            "status": pending.status,
-            "trace": pending.trace,
-            "upstream": pending.upstream,
-            "v": 1,
-        },
-        option=orjson.OPT_SORT_KEYS,
-    )
-
-
-def _body(body: bytes | None, salt: bytes, more: dict[str, Any] | None) -> dict[str, Any]:
-    if body is None:
-        return {"bytes": 0, "commitment": None, **(more or {})}
-    committed = b64encode(hashlib.sha256(salt + body).digest()).decode()
-    result = {"bytes": len(body), "commitment": committed}
-    return {**result, **more} if more else result
 
 
 def _lock(path: Path) -> int:

@@ -30,8 +30,9 @@ class ClientConnection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._paging: asyncio.Task[None] | None = None
         self._keep = True
-        self._paused = False
+        self._paused = self._choked = False
         self._closing = False
+        self._unsent, self._sent_at = 0, 0.0
         self.deadline = 0.0
 
     # -- events of the transport -----------------------------------------------------
@@ -59,14 +60,18 @@ class ClientConnection(asyncio.Protocol):
         return False
 
     def pause_writing(self) -> None:
-        """The other side is slow."""
+        """The other side is slow: nothing more is begun, and the upstream is held back."""
+        self._choked, self._unsent, self._sent_at = True, 0, time.monotonic()
         if self._exchange is not None:
             self._exchange.flow(ready=False)
 
     def resume_writing(self) -> None:
         """The other side has caught up."""
+        self._choked = False
         if self._exchange is not None:
             self._exchange.flow(ready=True)
+        else:
+            self._resume()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes as they come."""
@@ -75,7 +80,7 @@ class ClientConnection(asyncio.Protocol):
         if not self._buffer and self._head is None:
             self.deadline = time.monotonic() + self._gate.settings.request_timeout_seconds
         self._buffer += data
-        if self._exchange is None and self._paging is None:
+        if self._exchange is None and self._paging is None and not self._choked:
             self._advance()
         elif len(self._buffer) > BUFFER_BYTES_MAX and self._transport is not None:
             self._paused = True
@@ -166,13 +171,23 @@ class ClientConnection(asyncio.Protocol):
         self._exchange.refuse(reason, detail, status=status, close=True)
 
     def expire(self, now: float) -> None:
-        """Close when a request does not arrive in time, or none comes at all."""
+        """Close when a request does not arrive in time, none comes, or an answer is not taken."""
+        if (self._choked or self._closing) and not self._takes_bytes(now):
+            self.abort()
+            return
         if self._exchange is not None or now < self.deadline or self._closing:
             return
         if self._head is None and not self._buffer:
             self.close()
         else:
             self._refuse("request-timeout", "the request did not arrive in time", None)
+
+    def _takes_bytes(self, now: float) -> bool:
+        """Say whether the client has read something within its time."""
+        unsent = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        if unsent != self._unsent:
+            self._unsent, self._sent_at = unsent, now
+        return not unsent or now - self._sent_at < self._gate.settings.send_timeout_seconds
 
     def close(self) -> None:
         """Close unless a request is being answered."""
@@ -224,12 +239,15 @@ class ClientConnection(asyncio.Protocol):
                 self._transport.close()
             return
         self.deadline = time.monotonic() + self._gate.settings.keep_alive_seconds
+        if self._buffer or self._paused:
+            self._gate.loop.call_soon(self._resume)
+
+    def _resume(self) -> None:
+        """Go on with what has come meanwhile."""
+        if self._exchange is not None or self._paging is not None or self._choked or self._closing:
+            return
         if self._paused and self._transport is not None:
             self._paused = False
             self._transport.resume_reading()
         if self._buffer:
-            self._gate.loop.call_soon(self._resume)
-
-    def _resume(self) -> None:
-        if self._exchange is None and self._buffer and not self._closing:
             self._advance()

@@ -21,10 +21,12 @@ class Settings:
     snapshot_poll_seconds: float = 1.0
     snapshot_stale_seconds: float = 300.0
     publish_seconds: float = 1.0
+    record_timeout_seconds: float = 5.0
     request_body_bytes_max: int = 16 << 20
     response_body_bytes_max: int = 64 << 20
     stream_record_bytes_max: int = 8 << 20
     request_timeout_seconds: float = 30.0
+    send_timeout_seconds: float = 30.0
     keep_alive_seconds: float = 75.0
     upstream_timeout_seconds: float = 60.0
     upstream_connect_seconds: float = 5.0

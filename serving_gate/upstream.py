@@ -10,6 +10,7 @@ close-delimited answers are handed over piece by piece.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -80,12 +81,16 @@ class Connection(asyncio.Protocol):
         self._transport.write(call.data)
 
     def pause(self) -> None:
-        """Read no more for now: the client is slower than the upstream."""
+        """Read no more for now: the client is slower than the upstream, whose time stands still."""
+        if self.call is not None:
+            self.call.deadline = math.inf
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume(self) -> None:
         """Read on."""
+        if self.call is not None:
+            self.call.deadline = time.monotonic() + self._pool.settings.upstream_timeout_seconds
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 

@@ -162,6 +162,21 @@ class GateLab:
         with started(self.gate_command(upstream, arguments), environment) as running:
             yield running
 
+    @contextmanager
+    def gate_on_faulty_disk(
+        self, upstream: int, environment: Mapping[str, str] | None = None
+    ) -> Iterator[Running]:
+        """Run a gate whose disk does what ``break_disk`` says."""
+        command = ["tests.support.faulty_disk", str(self.home / "faults.json")]
+        with started(command + self.gate_command(upstream), environment) as running:
+            yield running
+
+    def break_disk(self, **faults: str | float) -> None:
+        """Say what fails from now on (see ``faulty_disk``); nothing mends it."""
+        temporary = self.home / "faults.part"
+        temporary.write_text(json.dumps(faults))
+        temporary.replace(self.home / "faults.json")
+
     def gate_command(self, upstream: int, arguments: list[str] | None = None) -> list[str]:
         """Return the gate's command line."""
         return [
