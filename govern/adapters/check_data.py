@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ import pandas as pd
 
 from govern.adapters.blobs_files import BlobFiles
 from govern.checks.registry import CheckData
+from govern.checks.tasks import BINARY, Task
+from govern.errors import InvalidRequestError
 from govern.transparency.canonical import canonical_json, parse_json
 
 _TABLES = ("features", "labels", "sensitive", "background", "strata")
@@ -42,23 +44,72 @@ def store_evaluation(
     return blobs.put(canonical_json(value))
 
 
-def load_evaluation(blobs: BlobFiles, digest: str, candidate: str) -> CheckData:
-    """Load an evaluation for one candidate; every table is checked against its digest."""
+def load_evaluation(
+    blobs: BlobFiles, digest: str, candidate: str, task: Task = BINARY, columns: Sequence[str] = ()
+) -> CheckData:
+    """Load an evaluation for one candidate; every table is checked against its digest.
+
+    Args:
+        blobs: where it lies.
+        digest: of the evaluation.
+        candidate: the candidate's digest.
+        task: what the candidate answers; labels are read so.
+        columns: the model's inputs in its order; as stored where none is named.
+
+    Raises:
+        InvalidRequestError: the labels are not those of the task, or an input is missing.
+    """
     value = parse_json(blobs.get(digest))
     tables = {name: value[name] for name in _TABLES if name in value}
     frames = {name: _frame(blobs.get(stored)) for name, stored in tables.items()}
     return CheckData(
-        features=frames["features"],
-        labels=frames["labels"]["label"].to_numpy().astype(np.int64),
+        features=_ordered(frames["features"], columns),
+        labels=read_labels(frames["labels"]["label"], task),
         sensitive=frames["sensitive"],
-        background=frames["background"].to_numpy(dtype=float),
+        background=_ordered(frames["background"], columns).to_numpy(dtype=float),
         profile=value["profile"],
         digests={f"evaluation {name}": stored for name, stored in tables.items()},
         candidate=candidate,
         positive=value["positive"],
         directions=value["directions"],
         strata=frames.get("strata"),
+        task=task,
     )
+
+
+def _ordered(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Return the model's inputs in its order; the table's own order proves nothing."""
+    lacking = [name for name in columns if name not in table]
+    if lacking:
+        raise InvalidRequestError(
+            f"the evaluation has no column {lacking[0]!r}, which the candidate's card names"
+        )
+    return table[list(columns)] if columns else table
+
+
+def read_labels(column: pd.Series, task: Task) -> np.ndarray:
+    """Return labels as checks read them: 0 and 1, places of classes, or numbers.
+
+    Raises:
+        InvalidRequestError: one is none of these.
+    """
+    if task.classes:
+        places = {name: place for place, name in enumerate(task.classes)}
+        found = column.astype(str).map(places)
+        if found.isna().any():
+            other = column[found.isna()].iloc[0]
+            raise InvalidRequestError(
+                f"the label {str(other)!r} is none of the card's classes {', '.join(task.classes)[:200]}"
+            )
+        return np.asarray(found, np.int64)
+    numbers = np.asarray(pd.to_numeric(column, errors="coerce"), float)
+    usual = np.isfinite(numbers) if task.is_number else np.isin(numbers, (0, 1))
+    if not usual.all():
+        what = "a number" if task.is_number else "0 or 1"
+        raise InvalidRequestError(
+            f"the label {str(column[~usual].iloc[0])!r} is not {what}; the card's task is {task.kind}"
+        )
+    return numbers if task.is_number else numbers.astype(np.int64)
 
 
 def _csv(table: pd.DataFrame) -> bytes:
@@ -66,4 +117,4 @@ def _csv(table: pd.DataFrame) -> bytes:
 
 
 def _frame(data: bytes) -> pd.DataFrame:
-    return pd.read_csv(io.BytesIO(data), index_col="row", float_precision="round_trip")
+    return pd.read_csv(io.BytesIO(data), index_col="row")

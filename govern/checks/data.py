@@ -12,7 +12,7 @@ def run(model: Model, data: CheckData, seed: int, parameters: dict[str, Any]) ->
     """Judge the data set's profile and what of it the model uses."""
     profile = dict(data.profile)
     profile["leaking_in_features"] = sorted(set(model.columns) & set(profile["leaking_refused"]))
-    protected = set(profile["protected_excluded"]) | {"race", "sex", "married", "age"}
+    protected = {*profile["protected_excluded"], *data.sensitive, "race", "sex", "married", "age"}
     profile["protected_in_features"] = sorted(set(model.columns) & protected)
     rows = [row for row in profile["sentinels"] if row["count"]]
     named = ", ".join(f"{row['column']}={row['value']:g} ({row['count']})" for row in rows)
@@ -38,15 +38,7 @@ def run(model: Model, data: CheckData, seed: int, parameters: dict[str, Any]) ->
             value=float(sum(row["count"] for row in rows)),
             unit="values",
         ),
-        Finding(
-            "split-overlap",
-            "No row in both train and test",
-            "pass" if overlap == 0 else "fail",
-            f"{overlap} rows are in both.",
-            value=float(overlap),
-            threshold=0.0,
-            unit="rows",
-        ),
+        _overlap(overlap),
         Finding(
             "unknown-groups",
             "People of unknown group are counted",
@@ -55,6 +47,18 @@ def run(model: Model, data: CheckData, seed: int, parameters: dict[str, Any]) ->
         ),
     ]
     return findings, profile
+
+
+def _overlap(count: int | None) -> Finding:
+    title = "No row in both train and test"
+    if count is None:
+        message = "The training table was not given: whether rows are in both is not known."
+        return Finding("split-overlap", title, "uncertain", message, threshold=0.0, unit="rows")
+    verdict = "pass" if count == 0 else "fail"
+    message = f"{count} rows are in both."
+    return Finding(
+        "split-overlap", title, verdict, message, value=float(count), threshold=0.0, unit="rows"
+    )
 
 
 def _finding(name: str, title: str, found: list[str], message: str) -> Finding:

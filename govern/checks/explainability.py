@@ -66,7 +66,7 @@ def run(model: Model, data: CheckData, seed: int, parameters: dict[str, Any]) ->
         "oracle": quality.oracle(function, rows, background, seed),
         "samples": _samples(model.columns, data, sample, rows, first),
     }
-    return _findings(metrics), metrics
+    return _findings(metrics, _scale(data, first)), metrics
 
 
 def _sample(data: CheckData, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -235,27 +235,33 @@ def _row_name(features: pd.DataFrame, at: int) -> int | str:
     return int(name) if isinstance(name, int | np.integer) else str(name)
 
 
-def _findings(metrics: dict[str, Any]) -> list[Finding]:
+def _scale(data: CheckData, found: shapley.Attributions) -> float:
+    """Return what limits of 1 are in the score's unit: 1 for shares, its spread for numbers."""
+    return (float(found.output.std()) or 1.0) if data.task.is_number else 1.0
+
+
+def _findings(metrics: dict[str, Any], scale: float) -> list[Finding]:
+    additivity_max, oracle_max = ADDITIVITY_MAX * scale, ORACLE_MAX * scale
     error, oracle, stability = metrics["additivity_error"], metrics["oracle"], metrics["stability"]
     rho, deletion = stability["rank_rho"], metrics["deletion"]
     return [
         Finding(
             "additivity",
             "Attributions add up to the score",
-            "pass" if error <= ADDITIVITY_MAX else "fail",
+            "pass" if error <= additivity_max else "fail",
             f"The largest gap is {error:.1e}.",
             value=error,
-            threshold=ADDITIVITY_MAX,
+            threshold=additivity_max,
             unit="score",
         ),
         Finding(
             "oracle",
             "Attributions agree with shap",
-            "pass" if oracle["max_abs_difference"] <= ORACLE_MAX else "uncertain",
+            "pass" if oracle["max_abs_difference"] <= oracle_max else "uncertain",
             f"The largest difference over {oracle['rows']} rows is "
             f"{oracle['max_abs_difference']:.4f}.",
             value=float(oracle["max_abs_difference"]),
-            threshold=ORACLE_MAX,
+            threshold=oracle_max,
             unit="score",
         ),
         Finding(

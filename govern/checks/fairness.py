@@ -39,7 +39,7 @@ def run(model: Model, data: CheckData, seed: int, parameters: dict[str, Any]) ->
     singles = [encode(name, data.sensitive[name]) for name in data.sensitive]
     measured = {
         groups.name: measure_groups(data.labels, predicted, groups, seed, rules)
-        for groups in [*singles, *_intersections(singles)]
+        for groups in [*singles, *intersections(singles)]
     }
     for groups in singles:
         measured[groups.name]["scores"] = group_scores.by_group(data.labels, scores, groups)
@@ -58,7 +58,7 @@ def run(model: Model, data: CheckData, seed: int, parameters: dict[str, Any]) ->
     return findings, metrics
 
 
-def _intersections(singles: list[Groups]) -> list[Groups]:
+def intersections(singles: list[Groups]) -> list[Groups]:
     """Return every intersection of two features, and of all where there are more."""
     sets = [list(two) for two in combinations(singles, 2)]
     if len(singles) > 2:

@@ -62,6 +62,14 @@ def findings_of(name: str, measured: dict[str, Any], rules: Rules) -> list[Findi
     return found
 
 
+def selection_findings(name: str, measured: dict[str, Any], rules: Rules) -> list[Finding]:
+    """Return the findings about who is selected alone, where nobody's label is yes or no."""
+    if measured["ratio"]["value"] is None:
+        return [_incomparable(name, measured)]
+    tests = [_significance(name, item) for item in measured["comparisons"]]
+    return [_ratio_finding(name, measured["ratio"], rules), *tests]
+
+
 def _incomparable(name: str, measured: dict[str, Any]) -> Finding:
     kept = [row["group"] for row in measured["groups"] if not row["excluded"]]
     who = f"only {kept[0]} has enough people" if len(kept) == 1 else "no group is selected at all"

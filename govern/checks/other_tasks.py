@@ -14,8 +14,7 @@ import numpy as np
 from govern.checks import intervals
 from govern.checks.comparing import extremes
 from govern.checks.counts import Groups
-
-CLASSES_MAX = 100
+from govern.checks.tasks import CLASSES_MAX
 
 
 def regression(truth: np.ndarray, answer: np.ndarray, groups: Groups) -> dict[str, Any]:
@@ -50,9 +49,23 @@ def regression(truth: np.ndarray, answer: np.ndarray, groups: Groups) -> dict[st
     return {
         "groups": rows,
         "mean_difference": _gap(names, [row["mean"] for row in rows]),
-        "error_difference": _gap(names, [row["error"] for row in rows]),
+        "error_difference": _error_gap(names, truth, answer, groups),
         "mae_difference": _gap(names, [row["mae"] for row in rows]),
     }
+
+
+def _error_gap(
+    names: tuple[str, ...], truth: np.ndarray, answer: np.ndarray, groups: Groups
+) -> dict[str, Any]:
+    """Return the widest gap of mean errors with Welch's normal interval for that fixed pair."""
+    errors = {name: (answer - truth)[groups.member(name)] for name in names}
+    gap = _gap(names, [float(errors[name].mean()) for name in names])
+    if gap["value"] is None:
+        return {**gap, "low": None, "high": None}
+    spread = intervals.Z95 * np.sqrt(
+        sum(errors[gap[key]].var(ddof=1) / len(errors[gap[key]]) for key in ("group", "reference"))
+    )
+    return {**gap, "low": float(gap["value"] - spread), "high": float(gap["value"] + spread)}
 
 
 def _gap(names: tuple[str, ...], values: list[float]) -> dict[str, Any]:

@@ -53,15 +53,16 @@ def overall(
     right, selected = int((labels == predicted).sum()), int(predicted.sum())
     brier = intervals.wald_mean((np.clip(score, 0, 1) - labels) ** 2)
     return {
-        "accuracy": _share(right, count),
+        "accuracy": share_of(right, count),
         "balanced_accuracy": _balanced(labels, predicted, seed),
         "auc": group_scores.auc(labels, score),
         "brier": dict(zip(("value", "low", "high"), brier, strict=True)),
-        "selection_rate": _share(selected, count),
+        "selection_rate": share_of(selected, count),
     }
 
 
-def _share(part: int, whole: int) -> dict[str, Any]:
+def share_of(part: int, whole: int) -> dict[str, Any]:
+    """Return a share with its Wilson interval."""
     low, high = intervals.wilson(part, whole)
     return {"value": part / whole, "low": low, "high": high}
 
@@ -87,7 +88,7 @@ def _by_group(
             {
                 "group": group,
                 "n": count,
-                "accuracy": _share(right, count),
+                "accuracy": share_of(right, count),
                 "auc": group_scores.auc(labels[member], score[member]),
                 "calibration": group_scores.calibration(labels[member], score[member]),
             }

@@ -10,11 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from govern.checks.tasks import BINARY, Task
 from govern.domain.check import CheckResult, Finding
 from govern.errors import GovernError
 
 CHECKS = ("data", "performance", "fairness", "explainability", "repeatability")
 VERSION = "2"
+_OF_OTHER_TASKS = ("performance", "fairness")
 
 
 class Model(Protocol):
@@ -36,7 +38,8 @@ class CheckData:
 
     Args:
         features: test rows [n, features], columns in the model's order.
-        labels: int64 [n], 1 is the positive outcome.
+        labels: int64 [n], 1 is the positive outcome; float64 where the task is a number, the
+            class's place where it is one of several.
         sensitive: sensitive features by row, text; ``unknown`` where nobody knows.
         background: reference rows for explanations [m, features].
         profile: the data set's profile.
@@ -45,6 +48,7 @@ class CheckData:
         positive: what the positive outcome is called.
         directions: feature to declared direction, ``+`` or ``-``.
         strata: declared variables, text by row, inside which differences are looked at again.
+        task: what the candidate answers, as its card declares.
     """
 
     features: pd.DataFrame
@@ -57,6 +61,7 @@ class CheckData:
     positive: str = "approve"
     directions: Mapping[str, str] | None = None
     strata: pd.DataFrame | None = None
+    task: Task = BINARY
 
     @property
     def rows(self) -> np.ndarray:
@@ -67,6 +72,10 @@ class CheckData:
         """Return what a model that needs protected attributes must be given."""
         table = self.sensitive if rows is None else self.sensitive.iloc[rows]
         return {name: table[name].to_numpy() for name in model.protected}
+
+    def answers(self, given: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        """Return what counts as the answer of labels and scores: the score where it is a number."""
+        return given[1] if self.task.is_number else given[0]
 
 
 Outcome = tuple[list[Finding], dict[str, Any]]
@@ -91,14 +100,12 @@ def run_check(
         raise KeyError(f"no check {name!r}; there are {', '.join(CHECKS)}")
     started = clock()
     chosen = dict(parameters or {})
-    module = import_module(f"govern.checks.{name}")
+    module = import_module(f"govern.checks.{module_of(name, data.task)}")
     try:
         findings, metrics = module.run(model, data, seed, chosen)
         metrics = _plain(metrics)
     except Exception as error:  # A candidate may do anything; the worker must live.
-        kind = "" if isinstance(error, GovernError) else f"{type(error).__name__}: "
-        message = f"The check could not finish: {kind}{str(error)[:300]}"
-        findings, metrics = [Finding(f"{name}-error", "Check failed", "error", message)], {}
+        findings, metrics = [_error(name, error)], {}
     return CheckResult(
         check=name,
         version=VERSION,
@@ -112,6 +119,41 @@ def run_check(
         findings=tuple(findings),
         metrics=metrics,
     )
+
+
+def unusable(
+    name: str, *, model: Model, candidate: str, digest: str, why: GovernError, now: str
+) -> CheckResult:
+    """Return the ``error`` verdict of a check whose tables cannot be used.
+
+    Args:
+        digest: of the evaluation.
+        now: RFC 3339 text.
+    """
+    return CheckResult(
+        check=name,
+        version=VERSION,
+        candidate=candidate,
+        materials=({"name": "evaluation", "digest": digest},),
+        parameters={},
+        seed=0,
+        device=dict(model.device),
+        started_at=now,
+        finished_at=now,
+        findings=(_error(name, why),),
+        metrics={},
+    )
+
+
+def _error(name: str, error: Exception) -> Finding:
+    kind = "" if isinstance(error, GovernError) else f"{type(error).__name__}: "
+    message = f"The check could not finish: {kind}{str(error)[:300]}"
+    return Finding(f"{name}-error", "Check failed", "error", message)
+
+
+def module_of(name: str, task: Task) -> str:
+    """Return the module that runs a check for a task."""
+    return f"other_{name}" if task != BINARY and name in _OF_OTHER_TASKS else name
 
 
 def _plain(value: Any) -> Any:

@@ -15,7 +15,7 @@ REPEATS = 10
 def run(model: Model, data: CheckData, seed: int, parameters: dict[str, Any]) -> Outcome:
     """Ask ten times, and count rows whose answer changed at least once."""
     protected = data.protected_of(model)
-    answers = np.stack([model.predict(data.rows, protected)[0] for _ in range(REPEATS)])
+    answers = np.stack([data.answers(model.predict(data.rows, protected)) for _ in range(REPEATS)])
     changed = int((answers != answers[0]).any(axis=0).sum())
     metrics = {
         "rows": len(data.labels),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from govern.cli.check_compare import compare
+from govern.cli.check_prepare import prepare
 from govern.cli.output import (
     ByOption,
     JsonOption,
@@ -33,6 +34,7 @@ CHECKS = ("data", "performance", "fairness", "explainability", "repeatability")
 WAIT_SECONDS_MAX = 3_600
 POLL_SECONDS = 0.5
 app.command()(compare)
+app.command()(prepare)
 Candidate = Annotated[str, typer.Argument(help="Name or digest.")]
 
 

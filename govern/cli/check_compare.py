@@ -60,6 +60,9 @@ def _evaluation(application: Any, digest: str) -> Any:
     evaluation = found[-1].statement.predicate.get("evaluation") if found else None
     if not isinstance(evaluation, str):
         raise ConflictError("the candidate's card names no evaluation data to compare on")
+    kind = found[-1].statement.predicate.get("task", "binary")
+    if kind != "binary":
+        raise ConflictError(f"mitigations answer yes or no; the candidate's task is {kind}")
     return load_evaluation(application.blobs, evaluation, digest)
 
 

@@ -239,11 +239,19 @@ def _figures(index: StatementIndex, digest: str) -> dict[str, Any]:
         result = check.statement.predicate["govern"]
         metrics = result["metrics"]
         if result["check"] == "fairness" and metrics:
-            figures["ratio"] = metrics["features"]["race"]["ratio"]["value"]
+            figures["ratio"] = _ratio(metrics["features"])
         if result["check"] == "performance" and metrics:
-            figures["accuracy"] = metrics["accuracy"]["value"]
-            figures["selection_rate"] = metrics["selection_rate"]["value"]
+            for name in ("accuracy", "selection_rate"):
+                figures[name] = metrics.get(name, {}).get("value")
     return figures
+
+
+def _ratio(features: Mapping[str, Any]) -> float | None:
+    """Return the ratio by race; where race is not measured, the lowest of any feature."""
+    if "race" in features:
+        features = {"race": features["race"]}
+    known = [one["ratio"]["value"] for one in features.values()]
+    return min((value for value in known if value is not None), default=None)
 
 
 def _human(candidate: VerifiedStatement) -> dict[str, Any]:

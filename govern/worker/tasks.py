@@ -6,11 +6,12 @@ import os
 import socket
 from functools import lru_cache
 
-from govern.adapters.candidates.opening import WarmCandidates
+from govern.adapters.candidates.opening import Candidate, FailedModel, WarmCandidates
 from govern.adapters.check_data import load_evaluation
 from govern.bootstrap import Application, open_application, utc_now
-from govern.checks.registry import run_check
-from govern.errors import GovernError
+from govern.checks.registry import run_check, unusable
+from govern.domain.check import CheckResult
+from govern.errors import GovernError, InvalidRequestError
 from govern.services.operations import CHECK_JOB, REPORT_JOB
 from govern.services.ports import Job
 from govern.settings import Settings
@@ -86,19 +87,31 @@ def _run_check(opened: Application, job: Job) -> None:
     total = _rows_last_time(opened, job)
     with Beating(records, job, lease_seconds=seconds, rows_total=total, stop=model.stop) as beating:
         model.watch = beating.count
-        result = run_check(
-            str(job.payload["check"]),
-            model=model,
-            data=load_evaluation(opened.blobs, str(job.payload["evaluation"]), candidate),
-            seed=int(job.payload["seed"]),
-            clock=lambda: format_time(utc_now()),
-        )
+        result = _checked(opened, job, model)
     rows = beating.rows
     if not records.beat_job(job, lease_seconds=max(60, seconds), done=rows, total=rows):
         return
     digest = opened.operations.record_check(result, job.id)
     done = {"statement": digest, "verdict": result.verdict, "rows": rows}
     records.complete_job(job, done)
+
+
+def _checked(opened: Application, job: Job, model: Candidate | FailedModel) -> CheckResult:
+    """Run a job's check; tables that cannot be used are an ``error`` verdict."""
+    name, candidate = str(job.payload["check"]), str(job.payload["candidate"])
+    digest = str(job.payload["evaluation"])
+    try:
+        data = load_evaluation(opened.blobs, digest, candidate, model.task, model.columns)
+    except InvalidRequestError as why:
+        now = format_time(utc_now())
+        return unusable(name, model=model, candidate=candidate, digest=digest, why=why, now=now)
+    return run_check(
+        name,
+        model=model,
+        data=data,
+        seed=int(job.payload["seed"]),
+        clock=lambda: format_time(utc_now()),
+    )
 
 
 def _rows_last_time(opened: Application, job: Job) -> int:

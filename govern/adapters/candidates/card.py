@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from govern.adapters.candidates.formats import FORMATS
+from govern.checks.tasks import Task
 from govern.errors import InvalidRequestError
 from govern.transparency.canonical import parse_json
 
@@ -24,6 +25,7 @@ class Card:
         columns: feature names in the model's order.
         protected: attributes that the model is given besides.
         categories: attribute to category names; a category's place is its code.
+        task: what it answers.
         value: the whole card.
     """
 
@@ -31,6 +33,7 @@ class Card:
     columns: tuple[str, ...]
     protected: tuple[str, ...]
     categories: Mapping[str, tuple[str, ...]]
+    task: Task
     value: Mapping[str, Any]
 
     @classmethod
@@ -60,7 +63,7 @@ class Card:
         for name in protected:
             if name not in categories:
                 raise InvalidRequestError(f"model.json names no `categories` for {name}")
-        return cls(named, columns, protected, categories, value)
+        return cls(named, columns, protected, categories, Task.read(value), value)
 
     def codes(self, protected: Mapping[str, Any], count: int) -> dict[str, np.ndarray]:
         """Return protected attributes as codes, int64 [n] each.

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from govern.adapters.candidates.scores import answer
+from govern.checks.tasks import BINARY, Task
 from govern.errors import CandidateError
 
 _CUDA = {"device_id": 0, "use_tf32": 0, "cudnn_conv_algo_search": "DEFAULT"}
@@ -22,11 +24,13 @@ class OnnxModel:
     Args:
         data: the graph, with its weights inside.
         threads: threads per operator.
+        card: the candidate's card.
     """
 
-    def __init__(self, data: bytes, threads: int) -> None:
+    def __init__(self, data: bytes, threads: int, card: Mapping[str, Any]) -> None:
         import onnxruntime
 
+        self._card, self._task = card, Task.read(card)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -54,12 +58,14 @@ class OnnxModel:
     def predict(
         self, rows: np.ndarray, protected: Mapping[str, np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the graph's outputs ``label`` and ``score``."""
+        """Return the graph's outputs ``label`` and ``score``; other tasks need ``score`` alone."""
         feed = {"x": np.asarray(rows, np.float32), **protected}
-        label, score = self._session.run(["label", "score"], feed)
-        return label, score
+        if self._task == BINARY:
+            label, score = self._session.run(["label", "score"], feed)
+            return label, score
+        return answer(self._session.run(["score"], feed)[0], self._card)
 
 
 def load(files: Mapping[str, bytes], options: Mapping[str, Any]) -> OnnxModel:
     """Load ``model.onnx``."""
-    return OnnxModel(files["model.onnx"], int(options["threads"]))
+    return OnnxModel(files["model.onnx"], int(options["threads"]), options["card"])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from govern.adapters.candidates.scores import answer, with_codes
+from govern.checks.tasks import Task
 from govern.errors import CandidateError
 
 # Besides what skops trusts by itself: parts of estimators that hold numbers alone.
@@ -26,21 +27,20 @@ ALLOWED_TYPES = (
 
 
 class SklearnModel:
-    """A classifier of two classes with ``predict_proba``."""
+    """A classifier with ``predict_proba``, or a regressor, as the card's task asks for."""
 
     def __init__(self, data: bytes, options: Mapping[str, Any]) -> None:
         import skops.io
         from sklearn import __version__ as version
         from skops import __version__ as skops_version
 
-        self._threshold = float(options["card"].get("threshold", 0.5))
+        self._card = options["card"]
+        self._task = Task.read(self._card)
         try:
             self._model = skops.io.loads(data, trusted=list(ALLOWED_TYPES))
         except Exception as error:
             raise CandidateError(_why_not(error)) from None
-        classes = getattr(self._model, "classes_", ())
-        if len(classes) != 2 or not hasattr(self._model, "predict_proba"):
-            raise CandidateError("model.skops is no classifier of two classes with predict_proba")
+        _require(self._model, self._task)
         self._names = getattr(self._model, "feature_names_in_", None)
         self.device: dict[str, Any] = {
             "kind": "cpu",
@@ -53,13 +53,32 @@ class SklearnModel:
     def predict(
         self, rows: np.ndarray, protected: Mapping[str, np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return labels and the second class's probability."""
+        """Return labels and scores; of two classes the second is the positive one."""
         values: Any = with_codes(rows, protected)
         if self._names is not None:
             import pandas as pd
 
             values = pd.DataFrame(values, columns=self._names)
-        return answer(self._model.predict_proba(values)[:, 1], self._threshold)
+        if self._task.is_number:
+            return answer(self._model.predict(values), self._card)
+        shares = self._model.predict_proba(values)
+        return answer(shares if self._task.classes else shares[:, 1], self._card)
+
+
+def _require(model: Any, task: Task) -> None:
+    """Refuse an estimator that does not answer what the card declares."""
+    classes = [str(name) for name in getattr(model, "classes_", ())]
+    if task.is_number:
+        if classes or not hasattr(model, "predict"):
+            raise CandidateError(f"model.skops is no regressor; the card's task is {task.kind}")
+    elif not hasattr(model, "predict_proba") or len(classes) != max(2, len(task.classes)):
+        count = len(task.classes) or "two"
+        raise CandidateError(f"model.skops is no classifier of {count} classes with predict_proba")
+    elif task.classes and classes != list(task.classes):
+        raise CandidateError(
+            f"model.skops has the classes {', '.join(classes)[:120]}; the card names them "
+            f"{', '.join(task.classes)[:120]}"
+        )
 
 
 def load(files: Mapping[str, bytes], options: Mapping[str, Any]) -> SklearnModel:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from govern.adapters.candidates.scores import answer, with_codes
+from govern.checks.tasks import Task
 from govern.errors import CandidateError
 
 LAYERS_MAX = 64
@@ -30,7 +31,7 @@ class TorchModel:
     """
 
     def __init__(self, module: Any, torch: Any, options: Mapping[str, Any]) -> None:
-        self._torch, self._threshold = torch, float(options["card"].get("threshold", 0.5))
+        self._torch, self._card = torch, options["card"]
         self._place = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
         self._module = module.to(self._place)
         self.device: dict[str, Any] = {
@@ -49,7 +50,7 @@ class TorchModel:
         values = self._torch.from_numpy(with_codes(rows, protected).astype(np.float32))
         with self._torch.inference_mode():
             found = self._module(values.to(self._place))
-        return answer(found.float().cpu().numpy(), self._threshold)
+        return answer(found.float().cpu().numpy(), self._card)
 
 
 def load(files: Mapping[str, bytes], options: Mapping[str, Any]) -> TorchModel:
@@ -76,7 +77,7 @@ def _declared(data: bytes, torch: Any, card: Mapping[str, Any]) -> Any:
     from safetensors.torch import load as load_tensors
 
     features = len(card["inputs"][0]["columns"]) + len(card.get("protected_inputs", ()))
-    module = _mlp(torch.nn, card.get("architecture"), features)
+    module = _mlp(torch.nn, card.get("architecture"), features, Task.read(card))
     try:
         module.load_state_dict(load_tensors(data), strict=True)
     except Exception as error:
@@ -86,8 +87,8 @@ def _declared(data: bytes, torch: Any, card: Mapping[str, Any]) -> Any:
     return module.eval()
 
 
-def _mlp(nn: Any, architecture: Any, features: int) -> Any:
-    """Return linear layers with activations between, and a sigmoid at the end."""
+def _mlp(nn: Any, architecture: Any, features: int, task: Task) -> Any:
+    """Return linear layers with activations between, and at the end what the task asks for."""
     if not isinstance(architecture, Mapping) or architecture.get("kind") != "mlp":
         raise CandidateError('the card\'s `architecture` must have "kind": "mlp"')
     given, chosen = architecture.get("hidden"), architecture.get("activation", "relu")
@@ -102,7 +103,10 @@ def _mlp(nn: Any, architecture: Any, features: int) -> Any:
     for width in hidden:
         layers += [nn.Linear(features, width), getattr(nn, _ACTIVATIONS[chosen])()]
         features = width
-    return nn.Sequential(*layers, nn.Linear(features, 1), nn.Sigmoid())
+    last = nn.Linear(features, max(1, len(task.classes)))
+    if task.is_number:
+        return nn.Sequential(*layers, last)
+    return nn.Sequential(*layers, last, nn.Softmax(1) if task.classes else nn.Sigmoid())
 
 
 def _cuda_evidence(torch: Any) -> dict[str, Any]:

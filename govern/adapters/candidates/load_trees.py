@@ -22,7 +22,7 @@ class XgboostModel:
     def __init__(self, data: bytes, options: Mapping[str, Any]) -> None:
         import xgboost
 
-        self._threshold = float(options["card"].get("threshold", 0.5))
+        self._card = options["card"]
         self._booster = xgboost.Booster({"nthread": options["threads"]})
         try:
             self._booster.load_model(bytearray(data))
@@ -48,7 +48,7 @@ class XgboostModel:
         """Return labels and probabilities."""
         values = with_codes(rows, protected).astype(np.float32)
         scores = self._booster.inplace_predict(values, validate_features=False)
-        return answer(scores, self._threshold)
+        return answer(scores, self._card)
 
 
 class LightgbmModel:
@@ -58,7 +58,7 @@ class LightgbmModel:
         import lightgbm
 
         self._threads = int(options["threads"])
-        self._threshold = float(options["card"].get("threshold", 0.5))
+        self._card = options["card"]
         try:
             self._booster = lightgbm.Booster(model_str=data.decode("utf-8"))
         except Exception as error:
@@ -77,7 +77,7 @@ class LightgbmModel:
         """Return labels and probabilities."""
         values = with_codes(rows, protected)
         scores = self._booster.predict(values, num_threads=self._threads)
-        return answer(scores, self._threshold)
+        return answer(scores, self._card)
 
 
 def load(files: Mapping[str, bytes], options: Mapping[str, Any]) -> XgboostModel | LightgbmModel:

@@ -12,6 +12,7 @@ from govern.adapters.candidates.formats import CARD, refuse_unsafe, require_file
 from govern.adapters.candidates.mlflow_folders import unfolded
 from govern.adapters.candidates.process import Limits, SandboxedModel, watch_nothing
 from govern.adapters.candidates.remote import RemoteModel
+from govern.checks.tasks import BINARY, Task
 from govern.errors import CandidateError, InvalidRequestError
 
 Candidate = SandboxedModel | RemoteModel
@@ -45,11 +46,13 @@ class FailedModel:
 
     Args:
         why: the sentence.
+        task: what its card declares.
     """
 
-    def __init__(self, why: CandidateError) -> None:
+    def __init__(self, why: CandidateError, task: Task = BINARY) -> None:
         self.columns: list[str] = []
         self.protected: list[str] = []
+        self.task = task
         self.device: dict[str, object] = {"kind": "none", "reason": str(why)}
         self.watch: Callable[[int], None] = watch_nothing
         self._why = why
@@ -96,7 +99,7 @@ class WarmCandidates:
         try:
             self._model, self._digest = open_candidate(files, limits=self._limits), digest
         except CandidateError as why:
-            return FailedModel(why)
+            return FailedModel(why, Card.read(files[CARD]).task)
         return self._model
 
     def close(self) -> None:

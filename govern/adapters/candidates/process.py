@@ -26,6 +26,7 @@ import numpy as np
 from govern.adapters.candidates.card import Card
 from govern.adapters.candidates.formats import FORMATS
 from govern.adapters.candidates.frames import Frame, decode, encode
+from govern.checks.tasks import BINARY, Task
 from govern.errors import CandidateError, MalformedError
 
 ANSWER_BYTES_PER_ROW_MAX = 64
@@ -77,6 +78,7 @@ class SandboxedModel:
     ) -> None:
         self.card = card
         self.columns = list(card.columns)
+        self.task = card.task
         self.protected = list(card.protected)
         self.watch: Callable[[int], None] = watch_nothing
         self._limits = limits or Limits()
@@ -123,7 +125,8 @@ class SandboxedModel:
             protected: for models that need them, attribute name to n category names.
 
         Returns:
-            labels int64 [n] and scores float32 [n].
+            labels int64 [n] and scores float32 [n]; where the task is a number, labels are 0
+            and scores float64.
 
         Raises:
             CandidateError: it failed, took too long, or gave an answer that is none.
@@ -142,7 +145,8 @@ class SandboxedModel:
         values = np.ascontiguousarray(rows, FORMATS[self.card.format].rows)
         room = ANSWER_BYTES_EXTRA + ANSWER_BYTES_PER_ROW_MAX * len(rows)
         answer = self._ask(Frame({}, {"rows": values, **codes}), self._limits.predict_seconds, room)
-        return judged(answer.arrays.get("labels"), answer.arrays.get("scores"), len(rows))
+        labels, scores = (answer.arrays.get(name) for name in ("labels", "scores"))
+        return judged(labels, scores, len(rows), self.card.task)
 
     def _open(self, files: Mapping[str, bytes], threads: int) -> dict[str, Any]:
         ends = time.monotonic() + self._limits.load_seconds
@@ -225,13 +229,16 @@ class SandboxedModel:
         return lines[-1][:WORDS_CHARS_MAX] if lines else ""
 
 
-def judged(labels: Any, scores: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
+def judged(
+    labels: Any, scores: Any, count: int, task: Task = BINARY
+) -> tuple[np.ndarray, np.ndarray]:
     """Return an answer that checks may believe.
 
     Args:
-        labels: what should be 0 or 1, [n].
-        scores: what should be shares from 0 to 1, [n].
+        labels: what should be 0 or 1, or a class's place, [n].
+        scores: what should be shares from 0 to 1, or numbers where the task is one, [n].
         count: n.
+        task: what the card declares.
 
     Raises:
         CandidateError: it is no answer; the sentence says what it is.
@@ -249,14 +256,24 @@ def judged(labels: Any, scores: Any, count: int) -> tuple[np.ndarray, np.ndarray
             raise CandidateError(
                 f"the candidate gave no number (NaN) as {name} for {missing} of {count} rows"
             )
-    if not ((labels == 0) | (labels == 1)).all():
-        raise CandidateError("the candidate gave labels other than 0 and 1")
+    if task.is_number:
+        return _numbers(scores)
+    if not np.isin(labels, np.arange(max(2, len(task.classes)))).all():
+        known = f"places of its {len(task.classes)} classes" if task.classes else "0 and 1"
+        raise CandidateError(f"the candidate gave labels other than {known}")
     if count and not ((scores >= 0) & (scores <= 1.00001)).all():
         raise CandidateError(
             f"the candidate gave scores from {scores.min():.3g} to {scores.max():.3g}, which are "
             "not shares from 0 to 1; if they are logits, export the model with its sigmoid"
         )
     return labels.astype(np.int64), scores.astype(np.float32)
+
+
+def _numbers(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    endless = int((~np.isfinite(scores)).sum())
+    if endless:
+        raise CandidateError(f"the candidate gave infinite scores for {endless} rows")
+    return np.zeros(len(scores), np.int64), scores.astype(np.float64)
 
 
 def _start(

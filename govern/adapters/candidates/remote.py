@@ -87,10 +87,10 @@ class RemoteModel:
     def __init__(self, card: Card, *, seconds: float = SECONDS) -> None:
         self.card, self.server = card, Server.read(card)
         self.columns, self.protected = list(card.columns), list(card.protected)
+        self.task = card.task
         self.watch: Callable[[int], None] = watch_nothing
         self.alive = True
         self._client = _Client(urlsplit(self.server.url), seconds)
-        self._threshold = float(card.value.get("threshold", 0.5))
         self._body, self._pair = _PROTOCOLS[self.server.protocol]
         self.device: dict[str, Any] = {
             "kind": "remote",
@@ -144,8 +144,8 @@ class RemoteModel:
                 f"{json.dumps(value)[:120]}"
             ) from None
         if labels is None:
-            labels, scores = answer(scores, self._threshold)
-        return judged(labels, scores, len(rows))
+            labels, scores = answer(scores, self.card.value)
+        return judged(labels, scores, len(rows), self.task)
 
 
 class _Client:
