@@ -8,12 +8,14 @@ that signs snapshots, who holds which role, and the thresholds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from govern.errors import MalformedError, UntrustedSignerError
 from govern.transparency.canonical import canonical_json, parse_json
@@ -179,7 +181,7 @@ def _read(value: Any, data: bytes) -> TrustRoot:
         ca_valid=Window.from_json(ca["validFor"]),
         ct_keys=tuple(
             (
-                unb64(log["publicKey"]["rawBytes"]),
+                _spki(log["publicKey"]["rawBytes"]),
                 Window.from_json(log["publicKey"]["validFor"]),
             )
             for log in root["ctlogs"]
@@ -193,9 +195,7 @@ def _read(value: Any, data: bytes) -> TrustRoot:
             for log in value["logs"]
         ),
         keys=tuple(
-            TrustedKey(
-                key["role"], unb64(key["publicKey"], "key"), Window.from_json(key["validFor"])
-            )
+            TrustedKey(key["role"], _role_key(key), Window.from_json(key["validFor"]))
             for key in value["keys"]
         ),
         issuers=tuple(value["issuers"]),
@@ -207,7 +207,29 @@ def _read(value: Any, data: bytes) -> TrustRoot:
 
 
 def _chain(authority: Any) -> tuple[x509.Certificate, ...]:
-    return tuple(
+    chain = tuple(
         x509.load_der_x509_certificate(unb64(item["rawBytes"], "certificate"))
         for item in authority["certChain"]["certificates"]
     )
+    for certificate in chain:
+        _require_key(certificate.public_key)
+    return chain
+
+
+def _role_key(key: Any) -> bytes:
+    """Return a role's key; only ``snapshot`` is a raw Ed25519 key of 32 bytes."""
+    return unb64(key["publicKey"], "key") if key["role"] == "snapshot" else _spki(key["publicKey"])
+
+
+def _spki(text: Any) -> bytes:
+    """Return a DER SubjectPublicKeyInfo that holds a key which can be read."""
+    der = unb64(text, "public key")
+    _require_key(lambda: load_der_public_key(der))
+    return der
+
+
+def _require_key(read: Callable[[], object]) -> None:
+    try:
+        read()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise MalformedError(f"trust file: a public key cannot be read: {error!s:.80}") from None

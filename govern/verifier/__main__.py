@@ -36,7 +36,12 @@ def parser() -> argparse.ArgumentParser:
         "with a Govern-Receipt header",
     )
     found.add_argument("--trust", required=True, metavar="FILE", help="the trust file")
-    found.add_argument("--as-of", metavar="TIME", help="such as 2026-11-24T00:00:00Z")
+    found.add_argument(
+        "--as-of",
+        metavar="TIME",
+        help="require an admission in force at this time, such as 2026-11-24T00:00:00Z "
+        "(exit 15); without it, ended admissions are told and not refused",
+    )
     found.add_argument(
         "--against",
         metavar="PATH",

@@ -5,7 +5,7 @@ Reads no file. The rules themselves are in ``govern.domain.evidence`` and ``gove
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -27,39 +27,88 @@ from govern.errors import (
 )
 from govern.policy.document import Pack, load_pack
 from govern.policy.evaluate import evaluate
-from govern.transparency.encoding import parse_time
+from govern.transparency.encoding import format_time, parse_time
 from govern.transparency.trust import TrustRoot
 from govern.transparency.verify import VerifiedStatement
 from govern.verifier.proved import Proved
 
 
 def verify_admissions(
-    index: StatementIndex, trust: TrustRoot, at: datetime, proved: Proved
+    index: StatementIndex,
+    trust: TrustRoot,
+    proved: Proved,
+    *,
+    made_at: datetime,
+    as_of: datetime | None,
 ) -> dict[str, EvidenceSet]:
-    """Load every admission's evidence, and require that each is in force at ``at``.
+    """Load every admission's evidence, and say how each one stands.
+
+    An admission that has ended is still evidence: what it rests on verifies, and its state
+    is told. Only a question about a time (``as_of``) is answered with a refusal.
+
+    Args:
+        index: verified statements.
+        trust: the trust root.
+        proved: takes the sentences.
+        made_at: when the evidence was sealed or the report made.
+        as_of: the time at which each deployment here must have an admission in force;
+            None: nobody asks.
 
     Returns:
         the evidence by the admission's digest.
 
     Raises:
         EvidenceError, UntrustedSignerError: the evidence does not hold.
-        ExpiredError: an admission had ended, or was suspended or revoked.
+        ExpiredError: no admission to a deployment was in force at ``as_of``.
     """
-    admitted = {}
+    at, admitted = as_of or made_at, {}
+    states: dict[str, list[str | None]] = {}
     for admission in index.of_kind(predicates.ADMISSION):
         evidence = load_admission(index, admission.digest, trust)
-        evidence.require_current(at)
-        require_standing(index, admission, trust, at)
+        ended = _ended(index, evidence, trust, at)
+        states.setdefault(str(admission.statement.predicate["deployment"]), []).append(ended)
         admitted[admission.digest] = evidence
-        votes = [vote.statement.predicate["vote"] for vote in evidence.approvals]
-        name = evidence.candidate.statement.predicate.get("name") if evidence.candidate else "?"
         proved.say(
-            f"{name} was admitted to {admission.statement.predicate['deployment']} on closed "
-            f"evidence: {len(evidence.checks)} checks, a decision, {votes.count('approve')} "
-            f"approvals and {votes.count('dissent')} dissent."
+            f"{_describe(evidence, admission)} At {format_time(at)}: "
+            f"{ended or 'the admission was in force'}."
         )
     proved.counts["admissions"] = len(admitted)
+    proved.counts["in_force"] = sum(found.count(None) for found in states.values())
+    if as_of is not None:
+        _require_in_force(states, as_of)
     return admitted
+
+
+def _describe(evidence: EvidenceSet, admission: VerifiedStatement) -> str:
+    votes = [vote.statement.predicate["vote"] for vote in evidence.approvals]
+    name = evidence.candidate.statement.predicate.get("name") if evidence.candidate else "?"
+    return (
+        f"{name} was admitted to {admission.statement.predicate['deployment']} on closed "
+        f"evidence: {len(evidence.checks)} checks, a decision, {votes.count('approve')} "
+        f"approvals and {votes.count('dissent')} dissent."
+    )
+
+
+def _ended(
+    index: StatementIndex, evidence: EvidenceSet, trust: TrustRoot, at: datetime
+) -> str | None:
+    """Return why an admission was not in force at ``at``, or None."""
+    assert evidence.admission is not None
+    try:
+        require_standing(index, evidence.admission, trust, at)
+        evidence.require_current(at)
+    except ExpiredError as ended:
+        return str(ended)
+    return None
+
+
+def _require_in_force(states: Mapping[str, Sequence[str | None]], as_of: datetime) -> None:
+    for deployment, found in sorted(states.items()):
+        if None not in found:
+            raise ExpiredError(
+                f"nothing admitted to {deployment} was in force at {format_time(as_of)}: "
+                f"{found[-1]}"
+            )
 
 
 def require_standing(
@@ -72,7 +121,7 @@ def require_standing(
     """
     status = standing(index, admission, trust, at)
     if status != "active":
-        raise ExpiredError(f"the admission was {status} at {at:%Y-%m-%d %H:%M:%S}")
+        raise ExpiredError(f"the admission was {status}")
 
 
 def replay_decisions(

@@ -2,7 +2,8 @@
 
 (1) every statement verifies: signer, time, log (``govern.transparency.verify``);
 (2) the lineage log is whole: every entry has its statement, the entries give the root;
-(3) every admission's evidence loads through ``EvidenceSet``, in order;
+(3) every admission's evidence loads through ``EvidenceSet``, in order; how each stands is
+    told, and refused where a time is asked about;
 (4) every decision replays to the same digest under the packs it names;
 (5) model and data bytes are those the evidence names;
 (6) every gate log is whole, and extends each state anchored in the lineage log;
@@ -58,7 +59,8 @@ def verify_dossier(files: Files, trust: TrustRoot, as_of: datetime | None = None
     Args:
         files: name to bytes.
         trust: the trust root, obtained apart from the dossier.
-        as_of: the time admissions must be in force at; None: when the dossier was sealed.
+        as_of: the time at which each deployment must have an admission in force; None:
+            ended admissions are told, not refused.
 
     Raises:
         VerificationError: the first thing that does not hold, named.
@@ -68,7 +70,9 @@ def verify_dossier(files: Files, trust: TrustRoot, as_of: datetime | None = None
     statements = _verify_statements(files, trust, proved)  # (1)
     edge = _verify_lineage_log(files, trust, statements, seal, proved)  # (2)
     index = StatementIndex(statements)
-    admitted = verify_admissions(index, trust, as_of or seal.proven_at, proved)  # (3)
+    admitted = verify_admissions(  # (3)
+        index, trust, proved, made_at=seal.proven_at, as_of=as_of
+    )
     packs = {digest_in(files, name): files[name] for name in files if name.startswith("packs/")}
     replay_decisions(index, trust, packs, proved)  # (4)
     _verify_artifacts(index, trust, files, proved)  # (5)

@@ -52,7 +52,7 @@ def verify_report(data: bytes, trust: TrustRoot, as_of: datetime | None = None) 
     Args:
         data: the file.
         trust: the trust root, obtained apart from the report.
-        as_of: the time the admission must be in force at; None: when the report was made.
+        as_of: the time at which the admission must be in force; None: nobody asks.
 
     Raises:
         VerificationError: the first thing that does not hold, named.
@@ -77,7 +77,7 @@ def verify_report(data: bytes, trust: TrustRoot, as_of: datetime | None = None) 
         statements=len(statements) + 1,
     )
     index = StatementIndex(statements)
-    verify_admissions(index, trust, as_of or report.proven_at, proved)  # (6)
+    verify_admissions(index, trust, proved, made_at=report.proven_at, as_of=as_of)  # (6)
     packs = {digest_of(body): body for name, body in attached.items() if name.endswith(PACK)}
     replay_decisions(index, trust, packs, proved)
     _check_facts(facts, index)  # (7)

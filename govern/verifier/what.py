@@ -40,7 +40,7 @@ def verify_path(
     Args:
         path: a file or folder.
         trust: the trust root.
-        as_of: the time admissions must be in force at; None: when the evidence was sealed.
+        as_of: the time at which admissions must be in force; None: nobody asks.
         against: where a receipt header is looked up.
         given: keys and files that the person holds, for what others made.
 
@@ -51,17 +51,7 @@ def verify_path(
         return _verify(path, trust, as_of, against, given or Given())
     except VerificationError:
         raise
-    except (
-        ArithmeticError,
-        AttributeError,
-        IndexError,
-        KeyError,
-        MemoryError,
-        OSError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except Exception as error:
         # A library or a missing field: the input is not what it claims to be.
         raise MalformedError(f"{path.name[:80]!r} is malformed: {type(error).__name__}") from None
 

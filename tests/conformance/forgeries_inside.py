@@ -694,15 +694,14 @@ def admission_before_its_start(forger: Forger) -> Forged:
 
 
 def ended(forger: Forger, *kinds: str) -> Forged:
-    """Return a dossier whose admission was changed by these statements."""
+    """Return a dossier passed off as showing an admission in force, after these statements."""
     shop = forger.shop()
     item = begin(shop)
     finish(shop, item)
     for kind in kinds:
         shop.clock()
         shop.end(item, kind)
-    shop.clock()
-    return sealed(shop, item)
+    return sealed(shop, item, as_of=shop.clock())
 
 
 @forgery
@@ -798,7 +797,7 @@ def old_reinstatement_logged_again(forger: Forger) -> Forged:
     old = parse_bundle(shop.store.items[-1].bundle)
     shop.end(item, predicates.SUSPENSION)
     shop.smuggle(old.envelope, old.certificate, old.timestamp)
-    return sealed(shop, item)
+    return sealed(shop, item, as_of=shop.clock())
 
 
 # -- services ------------------------------------------------------------------

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
-from dossier_workshop import Story, Workshop, answers, prepare
+import pytest
+from dossier_workshop import Story, Workshop, answers, prepare, prepare_second
 from forgeries_witnesses import SEEN, asking, marked, witness
+from report_workshop import make_report
 
+from govern.domain import predicates
 from govern.domain.dossier import pack
+from govern.errors import ExpiredError
 from govern.verifier.dossier import verify_dossier
 from govern.verifier.reading import read_dossier
+from govern.verifier.report import verify_report
 
 
 def test_genuine_dossier_verifies(story: Story, tmp_path: Path) -> None:
@@ -33,3 +39,32 @@ def test_genuine_dossier_that_two_witnesses_saw_verifies(tmp_path: Path) -> None
     )
     proved = verify_dossier(files, asking(shop.trust, *seen, threshold=2))
     assert any("Witnesses saw this state" in sentence for sentence in proved.sentences)
+
+
+def test_archived_dossier_verifies_after_its_admissions_ended(tmp_path: Path) -> None:
+    """What ended is told in a sentence; only a question about a time is refused."""
+    shop = Workshop(tmp_path)
+    ended, successor = prepare(shop), prepare_second(shop)
+    answers(shop, successor)
+    shop.end(ended, predicates.REVOCATION)
+    assert ended.admission and successor.admission
+    files = shop.dossier([ended, successor])
+    proved = verify_dossier(files, shop.trust)
+    assert (proved.counts["admissions"], proved.counts["in_force"]) == (2, 1)
+    told = [text for text in proved.sentences if "the admission was" in text]
+    assert "revoked" in told[0] and "in force" in told[1]
+    assert verify_dossier(files, shop.trust, shop.clock()).counts["in_force"] == 1
+    later = shop.now + timedelta(days=60)
+    with pytest.raises(ExpiredError, match="nothing admitted to mortgage-approval was in force"):
+        verify_dossier(files, shop.trust, later)
+
+
+def test_archived_report_verifies_after_its_admission_ended(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path)
+    item = prepare(shop)
+    shop.now += timedelta(days=60)
+    report = make_report(shop, item)
+    proved = verify_report(report, shop.trust)
+    assert any("the admission expired at" in text for text in proved.sentences)
+    with pytest.raises(ExpiredError):
+        verify_report(report, shop.trust, shop.now)
