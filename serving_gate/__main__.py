@@ -87,10 +87,12 @@ async def run(options: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await gate.snapshot.poll_once()
+    await asyncio.to_thread(gate.callers.refresh)
     settings = gate.settings
     tasks = [
         loop.create_task(gate.snapshot.poll(settings.snapshot_poll_seconds)),
         loop.create_task(gate.recorder.publish_every(settings.publish_seconds)),
+        loop.create_task(gate.refresh_callers()),
     ]
     sweeping = loop.create_task(gate.sweep())
     port = server.sockets[0].getsockname()[1]

@@ -9,6 +9,7 @@ before the record it rests on is durable; if that cannot be, the client gets 503
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import time
 from typing import Any, Protocol
@@ -30,6 +31,8 @@ _SUBJECT = re.compile(rb"[\x21-\x7e]{1,128}")
 
 class Client(Protocol):
     """The connection that an exchange answers on."""
+
+    certificate_subject: str | None
 
     def answer(self, exchange: Exchange, data: bytes, *, close: bool) -> None:
         """Write a whole answer."""
@@ -62,6 +65,7 @@ class Exchange:
         self._gone = self._recorded = False
         self._stream: Stream | None = None
         self._upstream: str | None = None
+        self._extra = b""
 
     # -- admit ---------------------------------------------------------------------
 
@@ -80,18 +84,28 @@ class Exchange:
         named = protocols.refused_header(head)
         if named is not None:
             return self.refuse("refused-header", f"the header {named.decode()} is not accepted")
-        self._caller = gate.callers.identify(head.fields)
-        if self._caller is None:
-            return self.refuse("unauthenticated", "send a gate key as Authorization: Bearer")
+        caller = gate.callers.identify(head, body, self.client.certificate_subject)
+        if isinstance(caller, str):
+            return self.refuse("unauthenticated", caller)
+        self._caller = caller
+        if caller.rate is not None:
+            wait = gate.buckets.wait_seconds(caller.name, caller.rate, self._started)
+            if wait:
+                return self._slow_down(caller, wait)
         decided = gate.decide(asked.deployment)
         if isinstance(decided, Refusal):
             self._route = decided.route
             return self.refuse(decided.reason, decided.detail)
         self._route = decided
-        if not self._caller.may_use(asked.deployment):
-            return self.refuse("caller-not-allowed", f"{self._caller.name} may not use it")
+        if not caller.may_use(asked.deployment):
+            return self.refuse("caller-not-allowed", f"{caller.name} may not use it")
         self._check_and_forward(asked, decided, body)
         return None
+
+    def _slow_down(self, caller: Caller, wait_seconds: float) -> None:
+        seconds = math.ceil(wait_seconds)
+        self._extra = b"retry-after: %d\r\n" % seconds
+        self.refuse("rate-limited", f"{caller.name} asks too often; try again in {seconds} s")
 
     def _check_and_forward(self, asked: protocols.Match, route: Route, body: bytes) -> None:
         head, gate = self._head, self.gate
@@ -143,7 +157,7 @@ class Exchange:
         self.submit(kind, code, reason, body, done)
 
     def _problem_answer(self, code: int, body: bytes, receipt: bytes, close: bool) -> bytes:
-        extra = b"www-authenticate: Bearer\r\n" if code == 401 else b""
+        extra = b"www-authenticate: Bearer\r\n" if code == 401 else self._extra
         tail = b"connection: close\r\n" if close else b""
         return b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\ncontent-length: %d\r\n%s%s%s\r\n%s" % (
             code,

@@ -32,7 +32,7 @@ _HOP = frozenset(
         b"traceparent",
     )
 )
-_CREDENTIALS = frozenset((b"authorization", b"x-api-key"))
+_CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"x-amz-security-token"))
 _ANSWER_DROPPED = frozenset(
     (
         b"connection",

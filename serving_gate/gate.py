@@ -12,6 +12,7 @@ from govern.domain.snapshot import Route
 from serving_gate import decide as deciding
 from serving_gate import protocols
 from serving_gate.callers import Callers
+from serving_gate.rates import Buckets
 from serving_gate.recorder import Recorder
 from serving_gate.settings import Settings
 from serving_gate.snapshot import SnapshotKeeper
@@ -55,6 +56,7 @@ class Gate:
         self.pools = {
             name: Pool(host, port, settings, loop) for name, (host, port) in upstreams.items()
         }
+        self.buckets = Buckets()
         self.connections: set[Connected] = set()
         self.mismatched: set[str] = set()
         self.draining = False
@@ -99,10 +101,17 @@ class Gate:
             found.append(self.snapshot.problem or "no snapshot yet")
         elif now >= min(self.snapshot.fresh_until, self.snapshot.view.expires):
             found.append("stale-snapshot")
-        errors = (self.recorder.journal_error, self.recorder.publish_error)
+        recorder = self.recorder
+        errors = (recorder.journal_error, recorder.publish_error, self.callers.problem)
         return found + [error for error in errors if error is not None]
 
     # -- life ------------------------------------------------------------------------
+
+    async def refresh_callers(self) -> None:
+        """Read callers and key sets again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(self.settings.callers_refresh_seconds)
+            await asyncio.to_thread(self.callers.refresh)
 
     async def sweep(self) -> None:
         """Enforce deadlines, until cancelled."""

@@ -34,6 +34,7 @@ class ClientConnection(asyncio.Protocol):
         self._closing = False
         self._unsent, self._sent_at = 0, 0.0
         self.deadline = 0.0
+        self.certificate_subject: str | None = None
 
     # -- events of the transport -----------------------------------------------------
 

@@ -20,6 +20,7 @@ class Settings:
 
     snapshot_poll_seconds: float = 1.0
     snapshot_stale_seconds: float = 300.0
+    callers_refresh_seconds: float = 10.0
     publish_seconds: float = 1.0
     record_timeout_seconds: float = 5.0
     request_body_bytes_max: int = 16 << 20
