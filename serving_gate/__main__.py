@@ -23,6 +23,7 @@ from govern.domain.snapshot import open_snapshot
 from govern.errors import GovernError, InvalidRequestError, StorageError
 from govern.transparency.note import NoteSigner
 from govern.transparency.trust import TrustRoot
+from serving_gate.anchoring import Anchors
 from serving_gate.callers import Callers
 from serving_gate.gate import Gate
 from serving_gate.recorder import Recorder
@@ -89,7 +90,9 @@ async def run(options: argparse.Namespace) -> int:
     await gate.snapshot.poll_once()
     await asyncio.to_thread(gate.callers.refresh)
     settings = gate.settings
+    anchors = Anchors(gate.recorder, gate.snapshot.lineage)
     tasks = [
+        loop.create_task(anchors.write_every(settings.snapshot_poll_seconds)),
         loop.create_task(gate.snapshot.poll(settings.snapshot_poll_seconds)),
         loop.create_task(gate.recorder.publish_every(settings.publish_seconds)),
         loop.create_task(gate.refresh_callers()),

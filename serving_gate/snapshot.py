@@ -17,7 +17,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from govern.domain.snapshot import Snapshot
+from govern.domain.snapshot import LineageState, Snapshot
 from govern.errors import ExpiredError, GovernError, RollbackError
 from serving_gate.decide import View
 
@@ -64,6 +64,12 @@ class SnapshotKeeper:
         self._clock = clock
         self._snapshot: Snapshot | None = None
         self._document: bytes | None = None
+
+    def lineage(self) -> LineageState | None:
+        """Return the lineage log's checkpoint in the newest snapshot in use, if it shows one."""
+        if self.view is None or self._snapshot is None:
+            return None
+        return self._snapshot.lineage
 
     def load(self) -> None:
         """Take over the snapshot kept on disk, if there is one that verifies.

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from govern.adapters.log_files import LogFiles
 from govern.bootstrap import Application, gate_names
 from govern.cli import demo_people as people
 from govern.domain.dossier import unpack
+from govern.domain.gate_archive import ArchivedRecord
 from govern.domain.gate_record import GateRecord
 from govern.errors import GovernError
 from govern.services import auditing
@@ -30,15 +32,19 @@ PUBLISH_SECONDS_MAX = 15.0
 
 @dataclass(frozen=True, slots=True)
 class GateView:
-    """A gate's published log, its records, and a count per kind and status."""
+    """A gate's published log, its records, and a count per kind and status.
+
+    ``anchors`` are the records by which it put the lineage log's checkpoint on record.
+    """
 
     checkpoint: Checkpoint
     export: auditing.GateExport
     statistics: dict[str, Any]
+    anchors: Sequence[int]
 
 
 def view_gate(opened: Application, expected: int, receipts: Sequence[str] = ()) -> GateView:
-    """Wait until the gate has published ``expected`` records, then read its folder.
+    """Wait until the gate has published ``expected`` requests, then read its folder.
 
     Args:
         receipts: what callers kept, to be shown in the dossier, in the log's order.
@@ -50,28 +56,35 @@ def view_gate(opened: Application, expected: int, receipts: Sequence[str] = ()) 
     folder = opened.home / "gates" / name
     deadline = time.monotonic() + PUBLISH_SECONDS_MAX
     while True:
-        note = (folder / "log" / "checkpoint").read_text("utf-8")
-        checkpoint = open_checkpoint(note, opened.trust.log(origin).verifier)
-        if checkpoint.size >= expected:
+        log = log_files(folder / "log")
+        checkpoint = open_checkpoint(log["checkpoint"].decode(), opened.trust.log(origin).verifier)
+        records = _published(folder, checkpoint.size)
+        parsed = [GateRecord.from_json(parse_json(item.record)) for item in records.values()]
+        requests = [record for record in parsed if record.kind != "anchor"]
+        still = (folder / "log" / "checkpoint").read_bytes() == log["checkpoint"]
+        if still and len(requests) >= expected:
             break
         if time.monotonic() > deadline:
-            raise GovernError(f"the gate published {checkpoint.size} of {expected} records")
+            raise GovernError(f"the gate published {len(requests)} of {expected} requests")
         time.sleep(0.1)
-    records = {at: item for at, item in enumerate(read_records(folder)) if item is not None}
-    parsed = [GateRecord.from_json(parse_json(item.record)) for item in records.values()]
-    step = max(1, checkpoint.size // SAMPLE_RECORDS)
-    shown = sorted({*range(0, checkpoint.size, step), checkpoint.size - 1})
+    anchors = [record.seq for record in parsed if record.kind == "anchor"]
+    shown = sorted({*_sample(checkpoint.size), *anchors})
     export = auditing.GateExport(
-        name,
-        origin,
-        log_files(folder / "log"),
-        {at: records[at].to_export() for at in shown},
-        receipts,
+        name, origin, log, {at: records[at].to_export() for at in shown}, receipts
     )
-    return GateView(checkpoint, export, _statistics(parsed))
+    return GateView(checkpoint, export, _statistics(requests, len(parsed)), anchors)
 
 
-def _statistics(records: list[GateRecord]) -> dict[str, Any]:
+def _published(folder: Path, size: int) -> dict[int, ArchivedRecord]:
+    found = enumerate(islice(read_records(folder), size))
+    return {at: item for at, item in found if item is not None}
+
+
+def _sample(size: int) -> set[int]:
+    return {*range(0, size, max(1, size // SAMPLE_RECORDS)), size - 1}
+
+
+def _statistics(records: list[GateRecord], all_records: int) -> dict[str, Any]:
     kinds: dict[str, int] = {}
     reasons: dict[str, int] = {}
     for record in records:
@@ -80,7 +93,7 @@ def _statistics(records: list[GateRecord]) -> dict[str, Any]:
             reasons[record.reason] = reasons.get(record.reason, 0) + 1
     times = sorted(record.latency_us for record in records if record.kind == "inference")
     return {
-        "records": len(records),
+        "records": all_records,
         "by_kind": kinds,
         "refusals": reasons,
         "first_at": records[0].at if records else None,
@@ -96,7 +109,11 @@ def seal_dossier(
     """Anchor the gate's log and return the sealed dossier."""
     recorder = opened.operations.recorder
     auditing.anchor(
-        recorder, gate.export.log["checkpoint"].decode(), gate.export.origin, signer=people.SERVICE
+        recorder,
+        gate.export.log["checkpoint"].decode(),
+        gate.export.origin,
+        signer=people.SERVICE,
+        lineage_record=max(gate.anchors, default=None),
     )
     files = auditing.gather(
         recorder,

@@ -3,6 +3,7 @@
 A leaf is 48 bytes: sequence (u64 BE), unix microseconds (u64 BE), commitment (32). The
 commitment is SHA-256(salt || canonical record) with a random 32-byte salt, so a leaf
 tells nothing about the record, and erasing record and salt leaves every proof valid.
+A record of kind ``anchor`` is about no request: it holds a checkpoint of the lineage log.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ KINDS = (
     "cancelled",
     "stream-open",
     "stream-close",
+    "anchor",
 )
 
 
@@ -75,6 +77,10 @@ class GateRecord:
         if record.v != 1 or record.kind not in KINDS or not isinstance(record.seq, int):
             raise MalformedError(f"gate record of unknown version or kind {record.kind!r:.40}")
         return record
+
+
+ANCHORED = "checkpoint"
+"""The key of an anchor's ``request`` under which the lineage log's signed note stands."""
 
 
 def commitment(salt: bytes, data: bytes) -> bytes:

@@ -26,9 +26,11 @@ from govern.errors import (
     UntrustedSignerError,
 )
 from govern.transparency.canonical import canonical_json, parse_json
+from govern.transparency.checkpoint import Checkpoint, open_checkpoint
 from govern.transparency.digest import check_digest, digest_of
 from govern.transparency.encoding import format_time, parse_time
 from govern.transparency.envelope import sign_envelope, verify_envelope
+from govern.transparency.note import note_text
 from govern.transparency.statement import Statement, make_statement, parse_statement
 from govern.transparency.trust import TrustRoot
 from govern.transparency.verify import verify_bundle
@@ -52,6 +54,29 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class LineageState:
+    """The lineage log as a snapshot shows it: the signed note, and what it says."""
+
+    note: str
+    checkpoint: Checkpoint
+
+    def require_extends(self, earlier: LineageState) -> None:
+        """Refuse a log that shrank or was rewritten, as far as two checkpoints can tell.
+
+        Raises:
+            RollbackError: fewer entries, or another root at the same size.
+        """
+        old, new = earlier.checkpoint, self.checkpoint
+        if new.origin != old.origin or new.size < old.size:
+            raise RollbackError(
+                f"the lineage log {old.origin} had {old.size} entries, the snapshot shows "
+                f"{new.size} of {new.origin}"
+            )
+        if new.size == old.size and new.root != old.root:
+            raise RollbackError(f"the lineage log was forked at {new.size} entries")
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A verified snapshot."""
 
@@ -59,12 +84,14 @@ class Snapshot:
     issued_at: datetime
     expires_at: datetime
     routes: Mapping[str, Route]
+    lineage: LineageState | None = None
 
     def require_newer_than(self, previous: Snapshot | None) -> None:
         """Refuse to move backwards.
 
         Raises:
-            RollbackError: an older version, or another snapshot under the same version.
+            RollbackError: an older version, another snapshot under the same version, or a
+                lineage log that is older, forked, or no longer shown.
         """
         if previous is None:
             return
@@ -76,6 +103,10 @@ class Snapshot:
             raise RollbackError(f"two different snapshots of version {self.version}")
         if self.issued_at < previous.issued_at:
             raise RollbackError("snapshot was issued before the one in use")
+        if previous.lineage is not None:
+            if self.lineage is None:
+                raise RollbackError("the snapshot no longer shows the lineage log's checkpoint")
+            self.lineage.require_extends(previous.lineage)
 
 
 def make_snapshot(
@@ -86,6 +117,7 @@ def make_snapshot(
     key: Ed25519PrivateKey,
     now: datetime,
     lifetime_seconds: int,
+    lineage: str | None = None,
 ) -> bytes:
     """Return a signed snapshot document.
 
@@ -96,13 +128,16 @@ def make_snapshot(
         key: the snapshot key.
         now: time of issue.
         lifetime_seconds: how long a gate may rely on it.
+        lineage: the lineage log's checkpoint, which gates put on record.
     """
-    predicate = {
+    predicate: dict[str, Any] = {
         "version": version,
         "issued_at": format_time(now),
         "expires_at": format_time(now + timedelta(seconds=lifetime_seconds)),
         "entries": [dict(entry) for entry in entries],
     }
+    if lineage is not None:
+        predicate["lineage"] = lineage
     subject = [("entries", digest_of(canonical_json(predicate["entries"])))]
     payload = make_statement(predicates.SNAPSHOT, subject, predicate)
     return canonical_json(
@@ -118,7 +153,8 @@ def open_snapshot(document: bytes, trust: TrustRoot, now: datetime) -> Snapshot:
 
     Raises:
         MalformedError: not a snapshot document.
-        SignatureError, UntrustedSignerError: not signed with a valid snapshot key.
+        SignatureError, UntrustedSignerError: not signed with a valid snapshot key, or the
+            lineage log's checkpoint not with its log's.
         ExpiredError: it has expired, or comes from the future.
         EvidenceError: an admission is not what the snapshot says.
     """
@@ -143,7 +179,18 @@ def open_snapshot(document: bytes, trust: TrustRoot, now: datetime) -> Snapshot:
     routes = [_route(entry, index, trust) for entry in entries]
     if len({route.deployment for route in routes}) != len(routes):
         raise EvidenceError("a snapshot names a deployment twice")
-    return Snapshot(version, issued_at, expires_at, {route.deployment: route for route in routes})
+    by_deployment = {route.deployment: route for route in routes}
+    lineage = _lineage(predicate.get("lineage"), trust, now)
+    return Snapshot(version, issued_at, expires_at, by_deployment, lineage)
+
+
+def _lineage(note: Any, trust: TrustRoot, now: datetime) -> LineageState | None:
+    if note is None:
+        return None
+    if not isinstance(note, str):
+        raise MalformedError("a snapshot's lineage is a signed checkpoint")
+    origin = note_text(note).partition("\n")[0]
+    return LineageState(note, open_checkpoint(note, trust.log(origin, now).verifier))
 
 
 def _open_envelope(envelope: Any, trust: TrustRoot, now: datetime) -> Statement:

@@ -66,9 +66,29 @@ class GateExport:
 
 
 def anchor(
-    recorder: Recorder, checkpoint_note: str, origin: str, *, signer: str
+    recorder: Recorder,
+    checkpoint_note: str,
+    origin: str,
+    *,
+    signer: str,
+    lineage_record: int | None = None,
 ) -> VerifiedStatement | None:
-    """Record a gate log's checkpoint in the lineage log; None if it has not grown."""
+    """Record a gate log's checkpoint in the lineage log.
+
+    Args:
+        recorder: the lineage log's recorder.
+        checkpoint_note: the gate log's signed checkpoint.
+        origin: the gate log's name.
+        signer: the service.
+        lineage_record: index of the newest record below the checkpoint by which the gate
+            put the lineage log's checkpoint on record; a dossier must show it then.
+
+    Returns:
+        the statement, or None if the gate's log has not grown.
+
+    Raises:
+        VerificationError: the checkpoint does not verify.
+    """
     checkpoint = open_checkpoint(checkpoint_note, recorder.trust.log(origin).verifier)
     earlier = [
         item.statement.predicate["tree_size"]
@@ -77,12 +97,14 @@ def anchor(
     ]
     if checkpoint.size <= max(earlier, default=0):
         return None
-    predicate = {
+    predicate: dict[str, Any] = {
         "origin": origin,
         "tree_size": checkpoint.size,
         "root": b64(checkpoint.root),
         "anchored_at": format_time(recorder.clock()),
     }
+    if lineage_record is not None:
+        predicate["lineage_record"] = lineage_record
     subject = [(origin, digest_of(checkpoint.root))]
     return recorder.record(predicates.ANCHOR, subject, predicate, signer=signer)
 

@@ -44,6 +44,9 @@ class Log(Protocol):
     ) -> list[LogProof]:
         """Append and return where each entry stands; ``keep`` makes the bundles beside them."""
 
+    def checkpoint_note(self) -> str:
+        """Return the published checkpoint, as signed."""
+
 
 class StatementStore(Protocol):
     """Keeps bundles; a row is the exact bytes plus index columns."""
@@ -122,6 +125,10 @@ class Recorder:
     def all(self, predicate_type: str | None = None) -> list[VerifiedStatement]:
         """Return every verified statement (of one predicate type)."""
         return [self.verified(bundle) for bundle in self._store.bundles(predicate_type)]
+
+    def log_note(self) -> str:
+        """Return the lineage log's published checkpoint, as signed."""
+        return self._log.checkpoint_note()
 
     def find(self, digest: str) -> VerifiedStatement | None:
         """Return the statement with this digest, verified."""

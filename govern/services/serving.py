@@ -33,7 +33,8 @@ def snapshot_document(
 ) -> bytes:
     """Return a fresh signed snapshot with the evidence behind every admission.
 
-    Its version is the number of statements that changed what may serve, so it only grows.
+    It shows the lineage log's checkpoint, so that gates put it on record. Its version is
+    the number of statements that changed what may serve, so it only grows.
     """
     admissions = current_admissions(recorder)
     entries: list[Mapping[str, str]] = []
@@ -52,6 +53,7 @@ def snapshot_document(
         key=key,
         now=recorder.clock(),
         lifetime_seconds=lifetime_seconds,
+        lineage=recorder.log_note(),
     )
 
 

@@ -6,7 +6,8 @@
     told, and refused where a time is asked about;
 (4) every decision replays to the same digest under the packs it names;
 (5) model and data bytes are those the evidence names;
-(6) every gate log is whole, and extends each state anchored in the lineage log;
+(6) every gate log is whole, and extends each state anchored in the lineage log; the
+    lineage log extends each state of it that a gate put on record;
 (7) every record here fits its leaf, its admission and that admission's window;
 (8) every receipt here is in the gate's log where it says, and quotes an admission here;
 (9) the report here is one that the log names, and verifies on its own (``report.py``);
@@ -18,6 +19,7 @@ measured, and that answers were given nowhere else than through a gate.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from govern.domain import predicates
@@ -42,6 +44,7 @@ from govern.transparency.merkle import leaf_hash
 from govern.transparency.tree import Frontier
 from govern.transparency.trust import TrustRoot
 from govern.transparency.verify import VerifiedStatement, verify_bundle
+from govern.verifier.anchors import verify_extends
 from govern.verifier.decisions import replay_decisions, verify_admissions
 from govern.verifier.gates import Shown, verify_gates
 from govern.verifier.logs import KnownState, check_reach, open_note, walk_log, witnessed
@@ -76,7 +79,9 @@ def verify_dossier(files: Files, trust: TrustRoot, as_of: datetime | None = None
     packs = {digest_in(files, name): files[name] for name in files if name.startswith("packs/")}
     replay_decisions(index, trust, packs, proved)  # (4)
     _verify_artifacts(index, trust, files, proved)  # (5)
-    verify_gates(Shown(files, index, trust, admitted), seal, proved)  # (6) (7) (8)
+    shown = Shown(files, index, trust, admitted, seal.checkpoint.origin)
+    seen = verify_gates(shown, seal, proved)  # (6) (7) (8)
+    _verify_anchored(files, trust, seal, seen, proved)  # (6)
     _verify_reports(files, index, trust, proved)  # (9)
     _verify_seal(files, seal, edge, proved)  # (10)
     _say_limits(index, proved)
@@ -156,6 +161,24 @@ def _verify_lineage_log(
             f"size {checkpoint.size}; compare its root with another copy."
         )
     return edge
+
+
+def _verify_anchored(
+    files: Files,
+    trust: TrustRoot,
+    seal: VerifiedStatement,
+    seen: Sequence[KnownState],
+    proved: Proved,
+) -> None:
+    checkpoint = open_note(files, "log", trust, seal.checkpoint.origin)
+    verify_extends(files, checkpoint, seen)
+    if not seen:
+        proved.cannot("That gates saw this lineage log: none of them put its checkpoint on record.")
+        return
+    proved.say(
+        f"The lineage log extends all {len(seen)} states of it that gates put on record.",
+        lineage_states=len(seen),
+    )
 
 
 def _verify_artifacts(

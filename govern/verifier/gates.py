@@ -28,6 +28,7 @@ from govern.transparency.canonical import canonical_json, parse_json
 from govern.transparency.encoding import parse_time, unb64
 from govern.transparency.trust import TrustRoot
 from govern.transparency.verify import VerifiedStatement
+from govern.verifier.anchors import LineageSeen
 from govern.verifier.decisions import require_standing
 from govern.verifier.logs import KnownState, open_note, walk_log, witnessed
 from govern.verifier.proved import Proved
@@ -39,16 +40,23 @@ _SEQUENCE = Struct(">Q40x")
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a dossier shows, as far as it is verified already."""
+    """What a dossier shows, as far as it is verified already.
+
+    ``lineage`` is the lineage log's origin.
+    """
 
     files: Files
     index: StatementIndex
     trust: TrustRoot
     admitted: Mapping[str, EvidenceSet]
+    lineage: str
 
 
-def verify_gates(shown: Shown, seal: VerifiedStatement, proved: Proved) -> None:
+def verify_gates(shown: Shown, seal: VerifiedStatement, proved: Proved) -> list[KnownState]:
     """Verify every gate log that the seal names, with records and receipts.
+
+    Returns:
+        the states of the lineage log that these gates put on record.
 
     Raises:
         CompletenessError: an anchored gate is not shown, an entry is missing, a gap.
@@ -62,11 +70,10 @@ def verify_gates(shown: Shown, seal: VerifiedStatement, proved: Proved) -> None:
             raise CompletenessError(
                 f"the gate {item.statement.predicate.get('origin')} is anchored and not shown"
             )
-    for gate in gates:
-        _verify_gate(shown, gate, proved)
+    return [state for gate in gates for state in _verify_gate(shown, gate, proved)]
 
 
-def _verify_gate(shown: Shown, gate: Mapping[str, Any], proved: Proved) -> None:
+def _verify_gate(shown: Shown, gate: Mapping[str, Any], proved: Proved) -> list[KnownState]:
     folder, records = f"gates/{gate['name']}", [int(number) for number in gate["records"]]
     checkpoint = open_note(shown.files, folder, shown.trust, gate["origin"])
     witnessed(shown.files, folder, shown.trust)
@@ -77,10 +84,11 @@ def _verify_gate(shown: Shown, gate: Mapping[str, Any], proved: Proved) -> None:
     look = _Look(shown, folder, gate["origin"], records)
     walk_log(shown.files, folder, checkpoint, states, look)  # (6)
     receipts = look.finish(checkpoint.size, gate.get("receipts", 0))
+    _require_anchors(shown, gate["origin"], look.lineage)
     proved.say(
-        f"The gate log {gate['origin']} is whole: {checkpoint.size} answers and refusals "
-        f"without a gap; no state of it that was anchored was rewritten; {len(records)} records "
-        "shown here fit their leaves and their admissions.",
+        f"The gate log {gate['origin']} is whole: {checkpoint.size} records without a gap; no "
+        f"state of it that was anchored was rewritten; {len(records)} records shown here fit "
+        "their leaves and their admissions.",
         gate_entries=checkpoint.size,
         records=len(records),
     )
@@ -96,6 +104,14 @@ def _verify_gate(shown: Shown, gate: Mapping[str, Any], proved: Proved) -> None:
             f"{gate['origin']} say: their records are not shown, or their content was erased; "
             "that they were made, when, and in which order is proved."
         )
+    return list(look.lineage.states.values())
+
+
+def _require_anchors(shown: Shown, origin: str, lineage: LineageSeen) -> None:
+    for item in shown.index.of_kind(predicates.ANCHOR):
+        said = item.statement.predicate
+        if said.get("origin") == origin and said.get("lineage_record") is not None:
+            lineage.require(int(said["lineage_record"]))
 
 
 def _anchors(shown: Shown, origin: str, folder: str) -> Iterator[KnownState]:
@@ -107,10 +123,11 @@ def _anchors(shown: Shown, origin: str, folder: str) -> Iterator[KnownState]:
 
 
 class _Look:
-    """Looks at a gate's entries as they pass: sequence, records, receipts."""
+    """Looks at a gate's entries as they pass: sequence, records, anchors, receipts."""
 
     def __init__(self, shown: Shown, folder: str, origin: str, records: Sequence[int]) -> None:
         self._shown, self._folder = shown, folder
+        self.lineage = LineageSeen(shown.trust, shown.lineage, folder)
         self._records = sorted(set(records), reverse=True)
         self._receipts = _Receipts(shown, folder, origin)
 
@@ -148,7 +165,10 @@ class _Look:
 
     def _check_record(self, number: int, leaf: bytes) -> None:
         record, at_us = verify_record(self._shown.files, self._folder, number, leaf)
-        _verify_admitted(record, self._shown, at_us)
+        if record.kind == "anchor":
+            self.lineage.add(record)
+        else:
+            _verify_admitted(record, self._shown, at_us)
 
 
 class _Receipts:

@@ -128,10 +128,23 @@ class Gate:
         self.leaves: list[bytes] = []
         self.records: dict[int, bytes] = {}
         self.anchored: int = 0
+        self.lineage_records: list[int] = []
+
+    def see(self, moment: datetime, note: str | None, /, **changes: Any) -> None:
+        """Put a checkpoint of the lineage log on record."""
+        self.lineage_records.append(len(self.leaves))
+        request = {"bytes": 0, "commitment": None}
+        values: dict[str, Any] = dict(
+            at=format_time(moment), kind="anchor", deployment=None, admission=None,
+            candidate=None, caller=None, method="", path="",
+            request=request if note is None else {**request, "checkpoint": note},
+            response=request, status=0, reason=None, latency_us=0, upstream=None, trace=None,
+        )  # fmt: skip
+        self._log(moment, {**values, **changes}, {})
 
     def answer(self, moment: datetime, item: Candidate, /, **changes: Any) -> None:
         """Log one answer."""
-        seq, salt = len(self.leaves), bytes([len(self.leaves) + 1]) * 32
+        seq, salt = len(self.leaves), self._salt()
         bodies = {"request": b'{"x":%d}' % seq, "response": b'{"label":"approve"}'}
         described = {
             side: {"commitment": b64(commitment(salt, body)), "bytes": len(body)}
@@ -139,7 +152,6 @@ class Gate:
         }
         assert item.admission is not None
         values: dict[str, Any] = dict(
-            seq=seq,
             at=format_time(moment),
             kind="inference",
             deployment="mortgage-approval",
@@ -156,7 +168,16 @@ class Gate:
             upstream="onnx",
             trace=None,
         )
-        record = GateRecord(**{**values, **changes})
+        self._log(moment, {**values, **changes}, bodies)
+
+    def _salt(self) -> bytes:
+        return bytes([len(self.leaves) + 1]) * 32
+
+    def _log(
+        self, moment: datetime, values: Mapping[str, Any], bodies: Mapping[str, bytes]
+    ) -> None:
+        seq, salt = len(self.leaves), self._salt()
+        record = GateRecord(**{"seq": seq, **values})
         leaf = make_leaf(
             seq, int(moment.timestamp() * 1_000_000), commitment(salt, record.to_bytes())
         )
@@ -357,6 +378,8 @@ class Workshop:
             "root": b64(tree.root()),
             "checkpoint": gate.note(),
         }
+        if gate.lineage_records:
+            predicate["lineage_record"] = gate.lineage_records[-1]
         subject = [("checkpoint", digest_of(gate.note().encode()))]
         self.recorder.record(predicates.ANCHOR, subject, predicate, signer=by)
 
@@ -444,9 +467,14 @@ def gate_files(gate: Gate) -> dict[str, bytes]:
 
 def receipts(gate: Gate) -> list[str]:
     """Return the receipts that callers of a gate got, in the log's order."""
-    admissions = [json.loads(gate.records[at])["record"]["admission"] for at in sorted(gate.records)]
-    rows = zip(gate.leaves, admissions, strict=False)
-    return [receipt_header(gate.signer.name, at, *row) for at, row in enumerate(rows)]
+    return [
+        receipt_header(
+            gate.signer.name, at, gate.leaves[at],
+            json.loads(gate.records[at])["record"]["admission"],
+        )
+        for at in sorted(gate.records)
+        if at not in gate.lineage_records and at < len(gate.leaves)
+    ]  # fmt: skip
 
 
 def gate_row(gate: Gate) -> dict[str, Any]:
@@ -515,5 +543,6 @@ def answers(shop: Workshop, first: Candidate) -> None:
     for gate in shop.gates.values():
         for _ in range(4):
             gate.answer(shop.clock(), first)
+        gate.see(shop.clock(), shop.log.checkpoint_note())
         shop.anchor(gate)
         gate.answer(shop.clock(), first)

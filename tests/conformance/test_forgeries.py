@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import forgeries_anchors
 import forgeries_inside
 import forgeries_outside
 import forgeries_receipts
@@ -19,8 +20,8 @@ from govern.verifier.what import verify_path
 
 CORPUS = Path(__file__).parent / "forgeries"
 NAMES = sorted(path.name for path in CORPUS.iterdir() if path.is_dir())
-assert forgeries_inside and forgeries_outside and forgeries_receipts and forgeries_reports
-assert forgeries_witnesses
+assert forgeries_anchors and forgeries_inside and forgeries_outside and forgeries_receipts
+assert forgeries_reports and forgeries_witnesses
 
 
 def expected_code(name: str) -> int:

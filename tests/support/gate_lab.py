@@ -104,11 +104,12 @@ class GateLab:
         version: int | None = None,
         lifetime_seconds: int = 3600,
         now: datetime | None = None,
+        lineage: str | None = None,
     ) -> bytes:
         """Write a snapshot where the gate looks for it."""
         self.version = self.version + 1 if version is None else version
         key = self.workshop.keys.ed25519_key("snapshot")
-        document = self._document(status, key, lifetime_seconds, now)
+        document = self._document(status, key, lifetime_seconds, now, lineage)
         temporary = self.snapshot_path.with_suffix(".part")
         temporary.write_bytes(document)
         temporary.replace(self.snapshot_path)
@@ -120,7 +121,12 @@ class GateLab:
         return self._document(status, Ed25519PrivateKey.generate(), 3600, None)
 
     def _document(
-        self, status: str, key: Ed25519PrivateKey, lifetime_seconds: int, now: datetime | None
+        self,
+        status: str,
+        key: Ed25519PrivateKey,
+        lifetime_seconds: int,
+        now: datetime | None,
+        lineage: str | None = None,
     ) -> bytes:
         assert self.candidate.admission is not None
         entry = {
@@ -135,6 +141,7 @@ class GateLab:
             key=key,
             now=now or datetime.now(UTC),
             lifetime_seconds=lifetime_seconds,
+            lineage=lineage,
         )
 
     @property
