@@ -7,8 +7,10 @@ nobody. What is missing can only make an evaluation err or fail, never pass.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+_PLAIN = frozenset((str, int, bool, type(None)))
 
 
 def countable(evidence: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -16,18 +18,25 @@ def countable(evidence: Mapping[str, Any]) -> Mapping[str, Any]:
     return answered(evidence if _is_finite(evidence) else finite(evidence))
 
 
-def _is_finite(evidence: Mapping[str, Any]) -> bool:
+def _is_finite(value: Any) -> bool:
     """Say whether every number is finite, quickly: the usual case."""
-    left: list[Any] = [evidence]
-    while left:
-        value = left.pop()
-        if isinstance(value, dict):
-            left.extend(value.values())
-        elif isinstance(value, list):
-            left.extend(value)
-        elif _broken(value):
+    for inner in value if type(value) is list else _inside(value):
+        kind = type(inner)
+        if kind in _PLAIN:
+            continue
+        if kind is float:
+            if not math.isfinite(inner):
+                return False
+        elif kind in (dict, list) or isinstance(inner, Mapping | list | tuple):
+            if not _is_finite(inner):
+                return False
+        elif _broken(inner):
             return False
     return True
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict | Mapping) else value
 
 
 def answered(evidence: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -56,8 +56,9 @@ _SOURCE_OPTIONAL: dict[str, Any] = dict.fromkeys(("title", "citation", "url", "d
 class Rule:
     """One rule; expressions are compiled.
 
-    ``each`` holds, for a rule with ``for_each``, every other expression compiled over the
-    whole list at once, which is how lists are evaluated without converting evidence anew.
+    ``together`` gives the values of the expressions named by ``asked`` as one list, in one
+    evaluation; with ``for_each`` a list of such lists. It errs where one of them errs: then
+    each is evaluated alone.
     """
 
     id: str
@@ -72,8 +73,13 @@ class Rule:
     declared: str | None
     require: Expression
     optional: Mapping[str, Expression]
-    each: Mapping[str, Expression]
+    asked: tuple[str, ...]
+    together: Expression
     line: int
+
+    def named(self, name: str) -> Expression:
+        """Return one of the expressions in ``asked``."""
+        return self.require if name == "require" else self.optional[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +242,7 @@ def _rule(node: yaml.Node, where: Source, params: Mapping[str, Any]) -> Rule:
     }
     if "declared" in nodes:
         compiled["require"] = _declared(value["declared"], at(where, nodes["declared"]))
+    asked = tuple(key for key in ("require", *EXPRESSIONS[2:]) if key in compiled)
     return Rule(
         id=value["id"],
         title=value["title"],
@@ -247,9 +254,10 @@ def _rule(node: yaml.Node, where: Source, params: Mapping[str, Any]) -> Rule:
         reads=_texts(nodes.get("reads"), where, "reads"),
         waivable_by=value.get("waivable_by"),
         declared=value.get("declared"),
+        asked=asked,
+        together=_together(compiled, asked, params),
         require=compiled.pop("require"),
         optional=compiled,
-        each=_each(nodes, where, params) if "for_each" in nodes else {},
         line=node.start_mark.line + 1,
     )
 
@@ -269,12 +277,11 @@ def _declared(name: str, place: str) -> Expression:
     return compile_expression(f"has(candidate.declarations.{name})", f"{place}: declared", {})
 
 
-def _each(
-    nodes: Mapping[str, yaml.Node], where: Source, params: Mapping[str, Any]
-) -> dict[str, Expression]:
-    items = nodes["for_each"].value
-    return {
-        key: compile_expression(f"({items}).map(item, {nodes[key].value})", key, params)
-        for key in ("require", "subject", "uncertain", "value", "low", "high", "threshold")
-        if key in nodes
-    }
+def _together(
+    compiled: Mapping[str, Expression], asked: tuple[str, ...], params: Mapping[str, Any]
+) -> Expression:
+    """Compile several expressions as one; each stands on its own lines, for its comments."""
+    texts = ",\n".join(f"{compiled[key].text}\n" for key in asked)
+    items = compiled.get("for_each")
+    text = f"[{texts}]" if items is None else f"({items.text}\n).map(item, [{texts}])"
+    return compile_expression(text, "the rule's expressions together", params, chars_max=None)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -25,7 +26,24 @@ from govern.policy.repair import smallest_change
 
 ITEMS_MAX = 10_000
 NUMBERS = ("value", "low", "high", "threshold")
+_UNMEASURED: Mapping[str, float | None] = dict.fromkeys(NUMBERS)
 _AGAINST = ("fail", "uncertain", "error")
+
+
+class _Index:
+    """The evidence index: paths and digests of the statements; answers are remembered."""
+
+    def __init__(self, rows: Sequence[Mapping[str, str]]) -> None:
+        self.rows = rows
+        self._paths = tuple(str(row["path"]) for row in rows)
+        self._read: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def read(self, reads: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the digests of the statements that paths lead to."""
+        if reads not in self._read:
+            places = _places(reads, self._paths)
+            self._read[reads] = tuple(str(self.rows[place]["digest"]) for place in places)
+        return self._read[reads]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +54,7 @@ class _Asked:
     evidence: Mapping[str, Any]
     day: date
     inputs: Inputs
-    digests: dict[tuple[str, ...], tuple[str, ...]]
+    index: _Index
 
 
 def evaluate(packs: Sequence[Pack], evidence: Mapping[str, Any], now: datetime) -> PolicyDecision:
@@ -55,12 +73,12 @@ def evaluate(packs: Sequence[Pack], evidence: Mapping[str, Any], now: datetime) 
     """
     day = now.date()
     read = countable(evidence)
-    digests: dict[tuple[str, ...], tuple[str, ...]] = {}
+    index = _Index(index_of(evidence))
     inputs = Inputs(read, day.isoformat())
     results: list[RuleResult] = []
     used: list[Pack] = []
     for pack in packs_for(packs, day):
-        asked = _Asked(pack, read, day, inputs, digests)
+        asked = _Asked(pack, read, day, inputs, index)
         found = _evaluate_pack(asked)
         if found is not None:
             used.append(pack)
@@ -71,7 +89,7 @@ def evaluate(packs: Sequence[Pack], evidence: Mapping[str, Any], now: datetime) 
         candidate=str(candidate_of(evidence).get("digest", "")),
         packs=tuple(_describe(pack) for pack in used),
         rules=tuple(results),
-        evidence=tuple(index_of(evidence)),
+        evidence=tuple(index.rows),
         approvals=_approvals(used, evidence),
         waivers=_relied_on(results, evidence),
     )
@@ -134,7 +152,21 @@ def _evaluate_rule(asked: _Asked, rule: Rule) -> list[RuleResult]:
         return [_result(asked, rule, "error", message=wanted.message)]
     if "for_each" not in rule.optional:
         return [_evaluate_once(asked, rule)]
-    items = rule.optional["for_each"].evaluate(asked.inputs)
+    return _evaluate_list(asked, rule)
+
+
+def _evaluate_once(asked: _Asked, rule: Rule) -> RuleResult:
+    values = rule.together.evaluate(asked.inputs)
+    if isinstance(values, Failed):  # one of them errs: which one, each says for itself
+        values = [rule.named(key).evaluate(asked.inputs) for key in rule.asked]
+    return _judge(asked, rule, dict(zip(rule.asked, values, strict=True)), None)
+
+
+def _evaluate_list(asked: _Asked, rule: Rule) -> list[RuleResult]:
+    """Evaluate over the list at once; item by item where one of them errs."""
+    rows = rule.together.evaluate(asked.inputs)
+    calm = not isinstance(rows, Failed) and all(_calm(rule, row) for row in rows)
+    items = rows if calm else rule.optional["for_each"].evaluate(asked.inputs)
     if isinstance(items, Failed):
         return [_result(asked, rule, "error", message=items.message)]
     if not isinstance(items, list) or len(items) > ITEMS_MAX:
@@ -142,41 +174,33 @@ def _evaluate_rule(asked: _Asked, rule: Rule) -> list[RuleResult]:
         return [_result(asked, rule, "error", message=message)]
     if not items:
         return [_result(asked, rule, "not-applicable", message="nothing to look at")]
-    return _evaluate_items(asked, rule, items)
+    if isinstance(rows, Failed):
+        return [_evaluate_item(asked, rule, item) for item in items]
+    return [
+        _judge(asked, rule, dict(zip(rule.asked, row, strict=True)), item)
+        for row, item in zip(rows, items, strict=True)
+    ]
 
 
-def _evaluate_once(asked: _Asked, rule: Rule) -> RuleResult:
-    found = {
-        key: expression.evaluate(asked.inputs)
-        for key, expression in {**rule.optional, "require": rule.require}.items()
-        if key not in ("when", "for_each")
-    }
-    return _judge(asked, rule, found, None)
+def _calm(rule: Rule, row: Sequence[Any]) -> bool:
+    """Say whether an item passes, so that nobody will ask for the item itself."""
+    found = dict(zip(rule.asked, row, strict=True))
+    return found["require"] is True and found.get("uncertain", False) is False
 
 
-def _evaluate_items(asked: _Asked, rule: Rule, items: Sequence[Any]) -> list[RuleResult]:
-    """Evaluate over the list at once; item by item where one of them errs."""
-    columns = {key: expression.evaluate(asked.inputs) for key, expression in rule.each.items()}
-    whole = all(
-        isinstance(column, list) and len(column) == len(items) for column in columns.values()
-    )
-    results = []
-    for place, item in enumerate(items):
-        if whole:
-            found = {key: column[place] for key, column in columns.items()}
-        else:
-            inputs = asked.inputs.with_item(item)
-            named = {**rule.optional, "require": rule.require}
-            found = {key: named[key].evaluate(inputs) for key in rule.each}
-        results.append(_judge(asked, rule, found, item))
-    return results
+def _evaluate_item(asked: _Asked, rule: Rule, item: Any) -> RuleResult:
+    inputs = asked.inputs.with_item(item)
+    found = {key: rule.named(key).evaluate(inputs) for key in rule.asked}
+    return _judge(asked, rule, found, item)
 
 
 def _judge(asked: _Asked, rule: Rule, found: Mapping[str, Any], item: Any) -> RuleResult:
     """Turn what the expressions gave into a status."""
+    if len(found) == 1 and found["require"] is True:  # the usual case
+        return _result(asked, rule, "pass", message=_message(asked, rule, _UNMEASURED))
     subject = found.get("subject")
     subject = subject if isinstance(subject, str) else None
-    numbers = {key: as_number(found.get(key)) for key in NUMBERS}
+    numbers = {key: as_number(found[key]) if key in found else None for key in NUMBERS}
     holds = as_truth(found["require"], rule.require.text)
     doubt = (
         as_truth(found["uncertain"], rule.optional["uncertain"].text)
@@ -222,10 +246,10 @@ def _first_failure(
 
 def _message(asked: _Asked, rule: Rule, numbers: Mapping[str, float | None]) -> str:
     text = rule.message
-    if "{" not in text:
-        return text
-    for key, value in numbers.items():
-        text = text.replace("{" + key + "}", "not measured" if value is None else f"{value:.3g}")
+    for key, value in numbers.items() if "{" in text else ():
+        hole = "{" + key + "}"
+        if hole in text:
+            text = text.replace(hole, "not measured" if value is None else f"{value:.3g}")
     if rule.declared:
         text = text.replace("{declared}", answer_in(asked.evidence, rule.declared))
     return text
@@ -264,11 +288,10 @@ def _result(
     *,
     message: str,
     subject: str | None = None,
-    numbers: Mapping[str, float | None] | None = None,
+    numbers: Mapping[str, float | None] = _UNMEASURED,
     change: Mapping[str, Any] | None = None,
     waiver: str | None = None,
 ) -> RuleResult:
-    measured = numbers or {}
     return RuleResult(
         pack=asked.pack.id,
         rule=rule.id,
@@ -278,29 +301,25 @@ def _result(
         subject=subject,
         message=f"cannot be evaluated: {message}" if status == "error" else message,
         citation=rule.citation,
-        value=measured.get("value"),
-        low=measured.get("low"),
-        high=measured.get("high"),
-        threshold=measured.get("threshold"),
+        value=numbers["value"],
+        low=numbers["low"],
+        high=numbers["high"],
+        threshold=numbers["threshold"],
         reads=rule.reads,
-        evidence=_digests_read(rule.reads, asked),
+        evidence=asked.index.read(rule.reads),
         fix=rule.fix if status in _AGAINST else None,
         change=change,
         waiver=waiver,
     )
 
 
-def _digests_read(reads: tuple[str, ...], asked: _Asked) -> tuple[str, ...]:
-    """Return the digests of the statements that paths lead to; remembered within a decision."""
-    if reads not in asked.digests:
-        found = []
-        for item in index_of(asked.evidence):
-            path = str(item["path"])
-            root = "lineage" if path.startswith("lineage.") else path
-            if any(_within(read, root) for read in reads):
-                found.append(str(item["digest"]))
-        asked.digests[reads] = tuple(found)
-    return asked.digests[reads]
+@lru_cache(maxsize=4096)
+def _places(reads: tuple[str, ...], paths: tuple[str, ...]) -> tuple[int, ...]:
+    """Say which of some statements' paths are read; the same for most candidates."""
+    roots = ["lineage" if path.startswith("lineage.") else path for path in paths]
+    return tuple(
+        place for place, root in enumerate(roots) if any(_within(read, root) for read in reads)
+    )
 
 
 def _within(read: str, root: str) -> bool:

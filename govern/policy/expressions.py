@@ -8,9 +8,11 @@ serves every pack: converting it costs a hundred times more than evaluating a ru
 
 from __future__ import annotations
 
+import ctypes
 import json
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -24,7 +26,8 @@ EVIDENCE_VARIABLES = ("candidate", "lineage", "checks", "waivers")
 VARIABLES = (*EVIDENCE_VARIABLES, "params", "item", "as_of")
 EXPRESSION_CHARS_MAX = 4000
 _WORDS = re.compile(
-    r'"""(?s:.*?)"""|\'\'\'(?s:.*?)\'\'\'|"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|(?<![\w.])params\b'
+    r'"""(?s:.*?)"""|\'\'\'(?s:.*?)\'\'\'|"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\''
+    r"|(?P<has>\bhas\(\s*)?(?<![\w.])(?P<params>params)\b(?P<field>\s*\.\s*(?P<name>\w+))?"
 )
 _PLACE = re.compile(r"<input>:(\d+):(\d+): (.*)")
 
@@ -80,7 +83,7 @@ class Expression:
             result = self._compiled.eval(inputs.activation)
             if result.type() == cel.Type.ERROR:
                 return Failed(_sentence(result.value()))
-            return result.plain_value()
+            return _owned(result.plain_value())
         except (RuntimeError, ValueError, TypeError) as error:
             return Failed(_sentence(error))
 
@@ -91,6 +94,29 @@ class Expression:
     def number(self, inputs: Inputs) -> float | None:
         """Return the value if it is a finite number, else None."""
         return as_number(self.evaluate(inputs))
+
+
+def _owned(value: Any) -> Any:
+    """Return a value that CEL gave, its nulls paid for.
+
+    cel-expr-python 0.1.3 hands out ``None`` without counting the reference. Before Python
+    3.12, which never frees ``None``, enough of them would end the process.
+    """
+    kind = type(value)
+    if value is None:
+        _count_none()
+    elif kind is list:
+        for inner in value:
+            _owned(inner)
+    elif kind is dict:
+        for inner in value.values():
+            _owned(inner)
+    return value
+
+
+def _count_none() -> None:
+    if sys.version_info < (3, 12):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(None))
 
 
 def as_truth(value: Any, text: str) -> bool | Failed:
@@ -116,6 +142,7 @@ def compile_expression(
     where: str,
     params: Mapping[str, Any] | None = None,
     place: Callable[[int], str] | None = None,
+    chars_max: int | None = EXPRESSION_CHARS_MAX,
 ) -> Expression:
     """Compile one expression.
 
@@ -124,12 +151,13 @@ def compile_expression(
         where: what to say in errors before the place.
         params: the pack's parameters, bound as constants; None leaves ``params`` a variable.
         place: names the file position of a character of ``text``, for errors.
+        chars_max: the most characters; None for text made of expressions within the limit.
 
     Raises:
         PolicyError: it is too long or does not compile; the sentence says where.
     """
-    if len(text) > EXPRESSION_CHARS_MAX:
-        raise PolicyError(f"{where}: an expression has at most {EXPRESSION_CHARS_MAX} characters")
+    if chars_max is not None and len(text) > chars_max:
+        raise PolicyError(f"{where}: an expression has at most {chars_max} characters")
     try:
         compiled = _environment().compile(text if params is None else bound(text, params))
     except RuntimeError:
@@ -138,9 +166,25 @@ def compile_expression(
 
 
 def bound(text: str, params: Mapping[str, Any]) -> str:
-    """Return the expression with ``params`` written out as a constant."""
-    literal = json.dumps(dict(params), ensure_ascii=True)
-    return _WORDS.sub(lambda found: literal if found[0] == "params" else found[0], text)
+    """Return the expression with ``params`` written out as constants.
+
+    ``params.name`` becomes the value itself; where a map is needed, as in ``has``, it becomes
+    a map.
+    """
+    whole = _literal(dict(params))
+
+    def constant(found: re.Match[str]) -> str:
+        if found["params"] is None:
+            return found[0]
+        if found["has"] is None and found["name"] in params:
+            return f"({_literal(params[found['name']])})"
+        return f"{found['has'] or ''}{whole}{found['field'] or ''}"
+
+    return _WORDS.sub(constant, text)
+
+
+def _literal(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=True)
 
 
 def _first_error(text: str, where: str, place: Callable[[int], str] | None) -> str:

@@ -10,13 +10,16 @@ from __future__ import annotations
 import copy
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from govern.policy.document import Rule
 from govern.policy.expressions import EVIDENCE_VARIABLES, Inputs
 
 _PATH = re.compile(r"(?:double\()?((?:candidate|lineage|checks|item)(?:\.\w+|\[[^\]]+\])*)\)?")
+_ROOTS = "|".join(EVIDENCE_VARIABLES)
+_STEP = re.compile(r"\.(\w+)(?!\w|\s*\()|\[\"([^\"\\]+)\"\]")
+_READ = re.compile(rf"(?<![\w.])({_ROOTS})\b((?:\.\w+(?!\w|\s*\()|\[\"[^\"\\]+\"\])*)")
 _PART = re.compile(r"\.(\w+)|\[\"([^\"]+)\"\]|\[(item)\]")
 
 
@@ -90,12 +93,37 @@ def _status_with(rule: Rule, path: tuple[str, ...], end: float, inputs: Inputs, 
     changed = _with({**inputs.data, "item": item}, path, end)
     if changed is None:
         return "error"
-    evidence = {name: changed[name] for name in EVIDENCE_VARIABLES if name in changed}
+    texts = [rule.named(name).text for name in ("require", "uncertain") if name in rule.asked]
+    evidence = _narrowed(changed, "\n".join(texts))
     again = Inputs(evidence, inputs.data["as_of"], inputs.data["params"], changed["item"])
     if rule.require.truth(again) is not True:
         return "fail"
     doubt = rule.optional.get("uncertain")
     return "pass" if doubt is None or doubt.truth(again) is False else "uncertain"
+
+
+def _narrowed(data: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """Return the evidence with only the branches that an expression can read.
+
+    Converting evidence for CEL costs far more than evaluating, and what cannot be read need
+    not be converted. Where a path is not plain to see, all below it is kept.
+    """
+    kept: dict[str, Any] = {}
+    for root, steps in _READ.findall(text):
+        _keep(kept, data, [root, *(name or key for name, key in _STEP.findall(steps))])
+    return kept
+
+
+def _keep(kept: dict[str, Any], whole: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Copy one branch, sharing what lies at its end."""
+    first, rest = names[0], names[1:]
+    if first not in whole:
+        return
+    inner = whole[first]
+    if not rest or not isinstance(inner, dict):
+        kept[first] = inner
+    elif kept.get(first) is not inner:
+        _keep(kept.setdefault(first, {}), inner, rest)
 
 
 def _with(data: Mapping[str, Any], path: tuple[str, ...], end: float) -> dict[str, Any] | None:
