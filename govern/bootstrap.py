@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from govern.adapters.blobs_files import BlobFiles
 from govern.adapters.files import write_durably
+from govern.adapters.gate_files import GateFolder
 from govern.adapters.gate_tallies import count_gates
 from govern.adapters.jobs_celery import make_nudge
 from govern.adapters.keys_files import (
@@ -21,7 +23,8 @@ from govern.adapters.keys_files import (
 from govern.adapters.log_files import LogFiles
 from govern.adapters.pack_files import load_packs
 from govern.adapters.sql.records import Records
-from govern.errors import StorageError
+from govern.errors import NotFoundError, StorageError
+from govern.services.anchoring import Anchored, anchor_all
 from govern.services.indexing import catch_up
 from govern.services.operations import Operations
 from govern.services.recording import Recorder
@@ -125,6 +128,22 @@ def gate_folders(home: Path, domain: str) -> list[tuple[Path, str]]:
     """Return folder and log origin of each gate that keeps records in this home."""
     folders = sorted(path.parent for path in (home / "gates").glob("*/payloads"))
     return [(folder, gate_origin(domain, folder.name)) for folder in folders]
+
+
+def anchor_gates(application: Application, *, only: str | None = None) -> list[Anchored]:
+    """Anchor the gates that keep records in this home, or only one.
+
+    Raises:
+        NotFoundError: there is no such gate.
+    """
+    home, operations = application.home, application.operations
+    names = sorted(path.parents[1].name for path in (home / "gates").glob("*/log/checkpoint"))
+    if only is not None:
+        if only not in names:
+            raise NotFoundError(f"no gate {only!r:.40} keeps records here; there are: {names}")
+        names = [only]
+    gates = {name: partial(GateFolder, home, name) for name in names}
+    return anchor_all(operations.recorder, gates, signer=operations.identities["service"])
 
 
 def gate_names(application: Application) -> list[tuple[str, str]]:

@@ -29,6 +29,7 @@ SETTINGS = (
     Setting("policies", "", "folder of policy packs; empty: those shipped with govern"),
     Setting("lease_seconds", "120", "how long a worker may hold a job without a sign of life"),
     Setting("published_only", "no", "yes: decide only under packs that were published"),
+    Setting("anchor_seconds", "600", "how often the worker puts the gates' logs on record"),
     Setting("snapshot_seconds", "60", "how long a gate may rely on one snapshot"),
 )
 
@@ -44,6 +45,7 @@ class Settings:
     lease_seconds: int
     snapshot_seconds: int
     published_only: bool = False
+    anchor_seconds: int = 600
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -72,6 +74,7 @@ class Settings:
             lease_seconds=_number(value, "lease_seconds"),
             snapshot_seconds=_number(value, "snapshot_seconds"),
             published_only=_yes(value, "published_only"),
+            anchor_seconds=_number(value, "anchor_seconds"),
         )
 
 

@@ -2,17 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from govern.adapters.log_reading import PublishedLog, open_published
 from govern.domain.gate_archive import (
     ArchivedRecord,
+    PayloadKey,
     frames,
     open_frame,
     parse_keyring,
     parse_segment_header,
 )
 from govern.errors import CompletenessError, NotFoundError
+from govern.transparency.canonical import parse_json
+
+
+class GateFolder:
+    """One gate in a home: what anchoring needs to know of it."""
+
+    def __init__(self, home: Path, name: str) -> None:
+        """Open the gate's published log.
+
+        Raises:
+            NotFoundError: there is no such gate.
+            VerificationError: its checkpoint is not signed by a trusted key.
+        """
+        self.name = name
+        self._folder = home / "gates" / name
+        self._log: PublishedLog = open_published(home, name)[0]
+
+    @property
+    def origin(self) -> str:
+        """The log's name."""
+        return self._log.origin
+
+    def checkpoint_note(self) -> str:
+        """Return the newest published checkpoint, as signed."""
+        return self._log.checkpoint_note()
+
+    def consistency(self, old_size: int, new_size: int) -> Sequence[bytes]:
+        """Return the consistency proof between two sizes."""
+        return self._log.tree(new_size).consistency(old_size, new_size)
+
+    def newest_anchor(self, below: int) -> int | None:
+        """Return the newest record below ``below`` that holds the lineage log's checkpoint.
+
+        Segments are read from the newest back, one in memory at a time.
+
+        Raises:
+            NotFoundError: there are records, and no keyring.
+        """
+        payloads = self._folder / "payloads"
+        keys = read_keys(self._folder) if below else {}
+        for path in sorted(payloads.glob("*.seg"), reverse=True):
+            found = [index for index in _anchors(path.read_bytes(), keys) if index < below]
+            if found:
+                return max(found)
+        return None
+
+
+def _anchors(segment: bytes, keys: Mapping[bytes, PayloadKey]) -> Iterator[int]:
+    parse_segment_header(segment)
+    for frame in frames(segment):
+        key = keys.get(frame.key_id)
+        if frame.erased or key is None:
+            continue
+        record: Any = parse_json(open_frame(frame, key.key).record)
+        if record["kind"] == "anchor":
+            yield frame.index
 
 
 def log_files(folder: Path) -> dict[str, bytes]:
@@ -24,6 +83,18 @@ def log_files(folder: Path) -> dict[str, bytes]:
     return found
 
 
+def read_keys(gate: Path) -> dict[bytes, PayloadKey]:
+    """Return the keys of a gate's payloads, by id.
+
+    Raises:
+        NotFoundError: it has no keyring.
+    """
+    try:
+        return dict(parse_keyring((gate / "payloads" / "keyring").read_bytes()))
+    except FileNotFoundError:
+        raise NotFoundError(f"the gate {gate.name} has no records") from None
+
+
 def read_records(gate: Path) -> Iterator[ArchivedRecord | None]:
     """Yield every record in order; None where it was erased.
 
@@ -31,11 +102,7 @@ def read_records(gate: Path) -> Iterator[ArchivedRecord | None]:
         CompletenessError: one is missing.
         DigestMismatchError: one was changed.
     """
-    payloads = gate / "payloads"
-    try:
-        keys = parse_keyring((payloads / "keyring").read_bytes())
-    except FileNotFoundError:
-        raise NotFoundError(f"the gate {gate.name} has no records") from None
+    payloads, keys = gate / "payloads", read_keys(gate)
     segments = sorted(payloads.glob("*.seg"))
     expected = 0
     for place, path in enumerate(segments):

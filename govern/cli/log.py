@@ -151,6 +151,33 @@ def reindex(as_json: JsonOption = False) -> None:
     show_done(f"indexed {count} statements", {"statements": count}, as_json=as_json)
 
 
+@app.command()
+def anchor(
+    gate: Annotated[
+        str | None, typer.Option("--gate", metavar="NAME", help="Only this gate.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put the state of the gates' logs into the lineage log, where each grew.
+
+    The worker does this by itself (GOVERN_ANCHOR_SECONDS). A log that was rolled back or
+    rewritten since is refused, and the others are anchored all the same.
+
+    Example: govern log anchor
+    """
+    from dataclasses import asdict
+
+    from govern.bootstrap import anchor_gates
+
+    with opened() as application:
+        found = anchor_gates(application, only=gate)
+    columns = {"gate": "gate", "records": "records", "entry": "lineage entry", "problem": "problem"}
+    rows = [asdict(row) for row in found]
+    show_rows(rows, columns, as_json=as_json, empty="no gate keeps records in this home")
+    if code := next((row.exit_code for row in found if row.problem), 0):
+        raise typer.Exit(code)
+
+
 def write_new(path: Path, data: bytes) -> None:
     """Write a whole file or none."""
     from govern.adapters.files import write_durably

@@ -18,7 +18,7 @@ from govern.domain.dossier import unpack
 from govern.domain.gate_archive import ArchivedRecord
 from govern.domain.gate_record import GateRecord
 from govern.errors import GovernError
-from govern.services import auditing
+from govern.services import anchoring, auditing
 from govern.services.exporting import admitted_layouts
 from govern.transparency.canonical import canonical_json, parse_json
 from govern.transparency.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
@@ -108,7 +108,7 @@ def seal_dossier(
 ) -> bytes:
     """Anchor the gate's log and return the sealed dossier."""
     recorder = opened.operations.recorder
-    auditing.anchor(
+    anchoring.anchor(
         recorder,
         gate.export.log["checkpoint"].decode(),
         gate.export.origin,

@@ -190,7 +190,10 @@ def _lineage(note: Any, trust: TrustRoot, now: datetime) -> LineageState | None:
     if not isinstance(note, str):
         raise MalformedError("a snapshot's lineage is a signed checkpoint")
     origin = note_text(note).partition("\n")[0]
-    return LineageState(note, open_checkpoint(note, trust.log(origin, now).verifier))
+    log = trust.log(origin, now)
+    if log.kind != "lineage":
+        raise MalformedError(f"a snapshot's lineage is not a lineage log: {origin:.100}")
+    return LineageState(note, open_checkpoint(note, log.verifier))
 
 
 def _open_envelope(envelope: Any, trust: TrustRoot, now: datetime) -> Statement:

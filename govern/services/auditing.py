@@ -1,4 +1,4 @@
-"""Gather everything a regulator needs into one sealed dossier, and anchor gate logs."""
+"""Gather everything a regulator needs into one sealed dossier."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from govern.domain.evidence import decision_value
 from govern.errors import NotFoundError
 from govern.services.recording import Recorder
 from govern.transparency.canonical import canonical_json
-from govern.transparency.checkpoint import Checkpoint, open_checkpoint
+from govern.transparency.checkpoint import Checkpoint
 from govern.transparency.digest import digest_of, from_hex, hex_of
 from govern.transparency.encoding import b64, format_time
 from govern.transparency.verify import VerifiedStatement
@@ -63,50 +63,6 @@ class GateExport:
     log: Mapping[str, bytes]
     records: Mapping[int, bytes]
     receipts: Sequence[str] = ()
-
-
-def anchor(
-    recorder: Recorder,
-    checkpoint_note: str,
-    origin: str,
-    *,
-    signer: str,
-    lineage_record: int | None = None,
-) -> VerifiedStatement | None:
-    """Record a gate log's checkpoint in the lineage log.
-
-    Args:
-        recorder: the lineage log's recorder.
-        checkpoint_note: the gate log's signed checkpoint.
-        origin: the gate log's name.
-        signer: the service.
-        lineage_record: index of the newest record below the checkpoint by which the gate
-            put the lineage log's checkpoint on record; a dossier must show it then.
-
-    Returns:
-        the statement, or None if the gate's log has not grown.
-
-    Raises:
-        VerificationError: the checkpoint does not verify.
-    """
-    checkpoint = open_checkpoint(checkpoint_note, recorder.trust.log(origin).verifier)
-    earlier = [
-        item.statement.predicate["tree_size"]
-        for item in recorder.all(predicates.ANCHOR)
-        if item.statement.predicate.get("origin") == origin
-    ]
-    if checkpoint.size <= max(earlier, default=0):
-        return None
-    predicate: dict[str, Any] = {
-        "origin": origin,
-        "tree_size": checkpoint.size,
-        "root": b64(checkpoint.root),
-        "anchored_at": format_time(recorder.clock()),
-    }
-    if lineage_record is not None:
-        predicate["lineage_record"] = lineage_record
-    subject = [(origin, digest_of(checkpoint.root))]
-    return recorder.record(predicates.ANCHOR, subject, predicate, signer=signer)
 
 
 def gather(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 
 from celery.signals import worker_ready
 
@@ -32,11 +33,15 @@ def nudge() -> int:
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def _begin(**_: object) -> None:
     def sweep() -> None:
-        from govern.worker.tasks import jobs_wait
+        from govern.worker.tasks import anchor_gates, jobs_wait
 
+        anchor_at = time.monotonic() + _settings.anchor_seconds
         while True:
             if jobs_wait(_settings):
                 nudge.delay()
+            if time.monotonic() >= anchor_at:
+                anchor_at = time.monotonic() + _settings.anchor_seconds
+                anchor_gates(_settings)
             threading.Event().wait(SWEEP_SECONDS)
 
     threading.Thread(target=sweep, daemon=True, name="sweep").start()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from functools import lru_cache
 
+from govern import bootstrap
 from govern.adapters.candidates.opening import Candidate, FailedModel, WarmCandidates
 from govern.adapters.check_data import load_evaluation
 from govern.bootstrap import Application, open_application, utc_now
@@ -17,6 +19,8 @@ from govern.services.ports import Job
 from govern.settings import Settings
 from govern.transparency.encoding import format_time
 from govern.worker.beating import Beating
+
+LOG = logging.getLogger(__name__)
 
 
 @lru_cache(maxsize=2)
@@ -42,6 +46,18 @@ def jobs_wait(settings: Settings) -> bool:
     if records.list_jobs(state="queued", limit=1):
         return True
     return any((job.lease_until or 0) <= now_us for job in records.list_jobs(state="leased"))
+
+
+def anchor_gates(settings: Settings) -> None:
+    """Put the gates' logs on record in the lineage log; what is refused is logged as an error."""
+    try:
+        found = bootstrap.anchor_gates(application(settings))
+    except GovernError as error:
+        LOG.error("gates were not anchored: %s", error)
+        return
+    for row in found:
+        if row.problem is not None:
+            LOG.error("gate %s was not anchored: %s", row.gate, row.problem)
 
 
 def run_waiting_jobs(settings: Settings) -> int:

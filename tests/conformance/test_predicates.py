@@ -16,7 +16,7 @@ from stock import ROOT, offline, tool
 from govern.domain import predicates
 from govern.domain.snapshot import make_snapshot
 from govern.policy.document import load_pack
-from govern.services import auditing
+from govern.services import anchoring, auditing
 from govern.services.ports import Suspend
 from govern.services.publishing import publish
 from govern.services.recalling import recall
@@ -53,7 +53,7 @@ def statements(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[
         shop.end(item, kind)
     gate = shop.gates["demo"]
     gate.answer(shop.clock(), item)
-    auditing.anchor(shop.recorder, gate.note(), gate.signer.name, signer=SERVICE)
+    anchoring.anchor(shop.recorder, gate.note(), gate.signer.name, signer=SERVICE)
     export = auditing.GateExport("demo", gate.signer.name, {}, gate.records)
     from govern.transparency.checkpoint import open_checkpoint
 
