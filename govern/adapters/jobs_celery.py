@@ -6,9 +6,12 @@ The embedded default needs no server: messages are files in the home's ``broker`
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from celery import Celery
+if TYPE_CHECKING:
+    from celery import Celery
 
 QUEUE = "checks"
 NUDGE = "govern.nudge"
@@ -16,6 +19,8 @@ NUDGE = "govern.nudge"
 
 def make_celery(home: Path, broker_url: str) -> Celery:
     """Return a Celery application on a broker, or on files under ``home`` if there is none."""
+    from celery import Celery  # costs more than most commands; few of them send a message
+
     app = Celery("govern")
     app.conf.update(
         task_serializer="json",
@@ -52,9 +57,12 @@ def _folders(home: Path) -> dict[str, object]:
 
 def make_nudge(home: Path, broker_url: str) -> Callable[[], None]:
     """Return a function that tells workers to look at the job table."""
-    app = make_celery(home, broker_url)
+
+    @cache
+    def app() -> Celery:
+        return make_celery(home, broker_url)
 
     def nudge() -> None:
-        app.send_task(NUDGE, queue=QUEUE)
+        app().send_task(NUDGE, queue=QUEUE)
 
     return nudge

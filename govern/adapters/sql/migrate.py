@@ -1,17 +1,15 @@
 """Bring a database to the newest schema; works from any folder.
 
 The migrations lie beside the packages in a checkout and inside the package in a wheel.
+Alembic is loaded only to upgrade: every command asks which schema the database has, and
+importing Alembic costs more than most commands.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from govern.adapters.sql.engine import WRITE, open_engine
@@ -46,9 +44,13 @@ def upgrade(url: str) -> None:
 
 def upgrade_engine(engine: Engine) -> None:
     """Upgrade through an engine that is open already."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
     try:
         with engine.execution_options(**{WRITE: True}).begin() as connection:
-            config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except OperationalError as error:
@@ -58,17 +60,12 @@ def upgrade_engine(engine: Engine) -> None:
 def current_revision(engine: Engine) -> str | None:
     """Return the revision the database stands at, or None for an empty one."""
     with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        return None if found is None else str(found)
 
 
 def head_revision() -> str:
     """Return the newest revision there is."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None
-    return head
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
-    return config
+    return (migrations_folder() / ".current-head").read_text("ascii").strip()
