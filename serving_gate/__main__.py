@@ -1,4 +1,4 @@
-"""``python -m serving_gate``: run one gate process until SIGTERM.
+"""``python -m serving_gate``: run a gate until SIGTERM, in one process or one for each name.
 
 Prints one line of JSON with the address once it is ready to take connections.
 """
@@ -10,9 +10,11 @@ import asyncio
 import gc
 import os
 import signal
+import ssl
 import sys
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import orjson
 import uvloop
@@ -23,22 +25,31 @@ from govern.domain.snapshot import open_snapshot
 from govern.errors import GovernError, InvalidRequestError, StorageError
 from govern.transparency.note import NoteSigner
 from govern.transparency.trust import TrustRoot
+from serving_gate import metrics, tls
 from serving_gate.anchoring import Anchors
 from serving_gate.callers import Callers
+from serving_gate.family import Family
 from serving_gate.gate import Gate
+from serving_gate.options import Upstream, parse_upstream, read
 from serving_gate.recorder import Recorder
 from serving_gate.server import ClientConnection
 from serving_gate.settings import Settings
 from serving_gate.snapshot import SnapshotKeeper, fetch
+from serving_gate.supervisor import Supervisor
+from serving_gate.upstream import Pool
 
 SWITCH_SECONDS = 0.0005
 COLLECT_OBJECTS = 50_000
+HANDSHAKE_SECONDS = 10.0
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run; return the exit code."""
-    options = _parser().parse_args(arguments)
+    options = read(arguments)
     try:
+        if len(options.names) > 1 and options.only is None:
+            given = sys.argv[1:] if arguments is None else arguments
+            return Supervisor(given, options).run()
         return uvloop.run(run(options))
     except GovernError as error:
         print(f"gate: {error}", file=sys.stderr)
@@ -50,64 +61,22 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="serving_gate", description="Run a govern gate.")
-    parser.add_argument("--home", type=Path, required=True, help="GOVERN_HOME")
-    parser.add_argument("--name", required=True, help="the gate's name, such as demo")
-    parser.add_argument("--control-plane", help="base URL of the control plane")
-    parser.add_argument("--snapshot-file", type=Path, help="read snapshots from a file instead")
-    parser.add_argument("--trust", type=Path, help="trust.json (default HOME/trust.json)")
-    parser.add_argument("--key", type=Path, help="log key (default HOME/keys/gate-NAME.key)")
-    parser.add_argument("--callers", type=Path, help="callers file (default in the gate's folder)")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8181, help="0 picks a free one")
-    parser.add_argument(
-        "--upstream",
-        action="append",
-        default=[],
-        metavar="DEPLOYMENT=URL",
-        help="where a deployment is served; may be given several times",
-    )
-    return parser
-
-
 async def run(options: argparse.Namespace) -> int:
     """Serve until a signal comes, then drain."""
     loop = asyncio.get_running_loop()
     gate = build(options, loop)
     _tune()
-    try:
-        server = await loop.create_server(
-            lambda: ClientConnection(gate), options.host, options.port, backlog=1024
-        )
-    except OSError as error:
-        gate.recorder.close()
-        raise StorageError(_explain(error, options)) from error
+    server = await _listen(options, gate)
     gate.recorder.start(loop)
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = _stop_event(options, loop)
     await gate.snapshot.poll_once()
     await asyncio.to_thread(gate.callers.refresh)
-    settings = gate.settings
     anchors = Anchors(gate.recorder, gate.snapshot.lineage)
-    tasks = [
-        loop.create_task(anchors.write_every(settings.snapshot_poll_seconds)),
-        loop.create_task(gate.snapshot.poll(settings.snapshot_poll_seconds)),
-        loop.create_task(gate.recorder.publish_every(settings.publish_seconds)),
-        loop.create_task(gate.refresh_callers()),
-    ]
+    anchoring = anchors.write_every(gate.settings.snapshot_poll_seconds)
+    work = (*gate.periodic(), anchoring, metrics.leave(gate))
+    tasks = [loop.create_task(item) for item in work]
     sweeping = loop.create_task(gate.sweep())
-    port = server.sockets[0].getsockname()[1]
-    ready = {
-        "ready": True,
-        "host": options.host,
-        "port": port,
-        "pid": os.getpid(),
-        "origin": gate.recorder.origin,
-        "records": gate.recorder.size,
-    }
-    print(orjson.dumps(ready).decode(), flush=True)
+    _tell_ready(gate, options.host, server.sockets[0].getsockname()[1])
     await stop.wait()
     server.close()
     for task in tasks:
@@ -115,6 +84,65 @@ async def run(options: argparse.Namespace) -> int:
     durable = await gate.drain()
     sweeping.cancel()
     return 0 if durable else _give_up()
+
+
+async def _listen(options: argparse.Namespace, gate: Gate) -> asyncio.Server:
+    """Listen; several processes may share the port.
+
+    Raises:
+        StorageError: the port cannot be had.
+    """
+    loop, context = gate.loop, None
+    try:
+        if options.tls_cert is not None:
+            context = tls.server_context(options.tls_cert, options.tls_key, options.client_ca)
+            reload = partial(_reload, context, options.tls_cert, options.tls_key)
+            loop.add_signal_handler(signal.SIGHUP, reload)
+        return await loop.create_server(
+            lambda: ClientConnection(gate),
+            options.host,
+            options.port,
+            backlog=1024,
+            ssl=context,
+            ssl_handshake_timeout=None if context is None else HANDSHAKE_SECONDS,
+            reuse_port=options.only is not None or None,
+        )
+    except OSError as error:
+        gate.recorder.close()
+        raise StorageError(_explain(error, options)) from error
+    except GovernError:
+        gate.recorder.close()
+        raise
+
+
+def _reload(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """Serve new connections with the certificate that the files hold now."""
+    try:
+        tls.load_pair(context, certificate, key)
+    except InvalidRequestError as error:
+        print(f"gate: the certificate in use stays: {error}", file=sys.stderr, flush=True)
+
+
+def _stop_event(options: argparse.Namespace, loop: asyncio.AbstractEventLoop) -> asyncio.Event:
+    """Return what a signal sets; in a supervisor's child, also the supervisor's end."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if options.only is not None:
+        loop.add_reader(0, stop.set)  # a pipe on which nothing comes but its end
+    return stop
+
+
+def _tell_ready(gate: Gate, host: str, port: int) -> None:
+    ready = {
+        "ready": True,
+        "host": host,
+        "port": port,
+        "pid": os.getpid(),
+        "origin": gate.recorder.origin,
+        "records": gate.recorder.size,
+    }
+    print(orjson.dumps(ready).decode(), flush=True)
 
 
 def _give_up() -> int:
@@ -143,9 +171,10 @@ def build(options: argparse.Namespace, loop: asyncio.AbstractEventLoop) -> Gate:
     """
     settings = Settings.from_environment(os.environ)
     home: Path = options.home
-    folder = home / "gates" / options.name
+    name = options.only or options.names[0]
+    folder = home / "gates" / name
     trust = TrustRoot.from_json(_read(options.trust or home / "trust.json", "the trust file"))
-    signer = log_signer(options.key or home / "keys" / f"gate-{options.name}.key", trust)
+    signer = log_signer(options.key or home / "keys" / f"gate-{name}.key", trust)
     folder.mkdir(parents=True, exist_ok=True)
     keeper = SnapshotKeeper(
         folder / "snapshot.json",
@@ -154,14 +183,34 @@ def build(options: argparse.Namespace, loop: asyncio.AbstractEventLoop) -> Gate:
         fetcher=_fetcher(options),
     )
     keeper.load()
+    upstreams = dict(parse_upstream(text) for text in options.upstream)
     return Gate(
         settings=settings,
         recorder=Recorder(folder, signer, segment_bytes_max=settings.segment_bytes_max),
         snapshot=keeper,
-        callers=Callers.load(options.callers or folder / "callers.json"),
-        upstreams=dict(parse_upstream(text) for text in options.upstream),
+        callers=Callers.load(options.callers or home / "gates" / options.names[0] / "callers.json"),
+        pools=_pools(options, upstreams, settings, loop),
+        family=Family(name, {other: home / "gates" / other for other in options.names}),
         loop=loop,
     )
+
+
+def _pools(
+    options: argparse.Namespace,
+    upstreams: Mapping[str, Upstream],
+    settings: Settings,
+    loop: asyncio.AbstractEventLoop,
+) -> dict[str, Pool]:
+    """Return the connections to all upstreams; those with ``https`` share one context."""
+    context = None
+    if any(upstream.tls for upstream in upstreams.values()):
+        context = tls.upstream_context(
+            options.upstream_ca, options.upstream_cert, options.upstream_key
+        )
+    return {
+        name: Pool(upstream, settings, loop, context if upstream.tls else None)
+        for name, upstream in upstreams.items()
+    }
 
 
 def _fetcher(options: argparse.Namespace):  # type: ignore[no-untyped-def]
@@ -190,23 +239,6 @@ def log_signer(path: Path, trust: TrustRoot) -> NoteSigner:
         if log.kind == "gate" and log.verifier.public_key == public:
             return NoteSigner(log.origin, key)
     raise InvalidRequestError("the trust file names no gate log with this key")
-
-
-def parse_upstream(text: str) -> tuple[str, tuple[str, int]]:
-    """Read ``DEPLOYMENT=http://HOST:PORT``.
-
-    Raises:
-        InvalidRequestError: another form.
-    """
-    name, _, url = text.partition("=")
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise InvalidRequestError(f"not an upstream: {text[:100]!r}") from None
-    if not name or parts.scheme != "http" or not parts.hostname or parts.path not in ("", "/"):
-        raise InvalidRequestError(f"an upstream is DEPLOYMENT=http://HOST:PORT, got {text[:100]!r}")
-    return name, (parts.hostname, port or 80)
 
 
 def _read(path: Path, what: str) -> bytes:

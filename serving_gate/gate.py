@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Coroutine, Mapping
+from typing import Any, Protocol
 
 from govern.domain.snapshot import Route
 from serving_gate import decide as deciding
 from serving_gate import protocols
 from serving_gate.callers import Callers
+from serving_gate.family import Family
 from serving_gate.rates import Buckets
 from serving_gate.recorder import Recorder
 from serving_gate.settings import Settings
@@ -45,7 +46,8 @@ class Gate:
         recorder: Recorder,
         snapshot: SnapshotKeeper,
         callers: Callers,
-        upstreams: Mapping[str, tuple[str, int]],
+        pools: Mapping[str, Pool],
+        family: Family,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.settings = settings
@@ -53,9 +55,8 @@ class Gate:
         self.snapshot = snapshot
         self.callers = callers
         self.loop = loop
-        self.pools = {
-            name: Pool(host, port, settings, loop) for name, (host, port) in upstreams.items()
-        }
+        self.pools = pools
+        self.family = family
         self.buckets = Buckets()
         self.connections: set[Connected] = set()
         self.mismatched: set[str] = set()
@@ -106,6 +107,15 @@ class Gate:
         return found + [error for error in errors if error is not None]
 
     # -- life ------------------------------------------------------------------------
+
+    def periodic(self) -> list[Coroutine[Any, Any, None]]:
+        """Return the work that goes on until the gate is told to stop."""
+        settings = self.settings
+        return [
+            self.snapshot.poll(settings.snapshot_poll_seconds),
+            self.recorder.publish_every(settings.publish_seconds),
+            self.refresh_callers(),
+        ]
 
     async def refresh_callers(self) -> None:
         """Read callers and key sets again and again, until cancelled."""

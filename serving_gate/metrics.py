@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from serving_gate.gate import Gate
@@ -29,6 +30,13 @@ def render(gate: Gate) -> bytes:
         full = f"govern_gate_{name}"
         lines += [f"# HELP {full} {text}", f"# TYPE {full} {kind}", f"{full} {value}"]
     return ("\n".join(lines) + "\n").encode()
+
+
+async def leave(gate: Gate) -> None:
+    """Leave the metrics where the other processes of this gate find them, until cancelled."""
+    while gate.family.siblings:
+        gate.family.leave(render(gate))
+        await asyncio.sleep(gate.settings.publish_seconds)
 
 
 def _gauges(gate: Gate) -> list[tuple[str, str, str, float]]:

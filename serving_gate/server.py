@@ -14,6 +14,7 @@ from serving_gate import pages
 from serving_gate.exchange import Exchange
 from serving_gate.gate import Gate
 from serving_gate.heads import HEAD_BYTES_MAX, BadHeadError, Chunks, RequestHead, read_request
+from serving_gate.tls import subject_of
 
 BUFFER_BYTES_MAX = 256 << 10
 
@@ -42,6 +43,7 @@ class ClientConnection(asyncio.Protocol):
         """Begin."""
         self._transport = cast(asyncio.Transport, transport)
         self._gate.connections.add(self)
+        self.certificate_subject = subject_of(transport.get_extra_info("ssl_object"))
         self.deadline = time.monotonic() + self._gate.settings.request_timeout_seconds
         if len(self._gate.connections) > self._gate.settings.client_connections_max:
             self._transport.abort()

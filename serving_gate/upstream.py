@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+import ssl
 import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Protocol, cast
 
 from serving_gate.heads import HEAD_BYTES_MAX, BadHeadError, Chunks, ResponseHead, read_response
+from serving_gate.options import Upstream
 from serving_gate.settings import Settings
 
 
@@ -205,11 +207,16 @@ class Pool:
     """All connections to one upstream."""
 
     def __init__(
-        self, host: str, port: int, settings: Settings, loop: asyncio.AbstractEventLoop
+        self,
+        upstream: Upstream,
+        settings: Settings,
+        loop: asyncio.AbstractEventLoop,
+        context: ssl.SSLContext | None = None,
     ) -> None:
-        self.host, self.port, self.settings = host, port, settings
-        self.authority = f"{host}:{port}".encode()
-        self.name = f"http://{host}:{port}"
+        self.host, self.port, self.settings = upstream.host, upstream.port, settings
+        self.authority = f"{self.host}:{self.port}".encode()
+        self.name = upstream.url
+        self._context = context
         self.sent = 0
         self._loop = loop
         self._idle: list[Connection] = []
@@ -277,7 +284,7 @@ class Pool:
         try:
             async with asyncio.timeout(self.settings.upstream_connect_seconds):
                 _, connection = await self._loop.create_connection(
-                    lambda: Connection(self), self.host, self.port
+                    lambda: Connection(self), self.host, self.port, ssl=self._context
                 )
         except (OSError, TimeoutError) as error:
             self._connecting -= 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -184,7 +185,9 @@ class GateLab:
         temporary.write_text(json.dumps(faults))
         temporary.replace(self.home / "faults.json")
 
-    def gate_command(self, upstream: int, arguments: list[str] | None = None) -> list[str]:
+    def gate_command(
+        self, upstream: int, arguments: list[str] | None = None, scheme: str = "http"
+    ) -> list[str]:
         """Return the gate's command line."""
         return [
             "serving_gate",
@@ -197,7 +200,7 @@ class GateLab:
             "--snapshot-file",
             str(self.snapshot_path),
             "--upstream",
-            f"{DEPLOYMENT}=http://127.0.0.1:{upstream}",
+            f"{DEPLOYMENT}={scheme}://127.0.0.1:{upstream}",
             *(arguments or []),
         ]
 
@@ -383,8 +386,10 @@ def ask(
 class ScriptedUpstream:
     """An upstream that answers each request with bytes it is told; counts what it gets."""
 
-    def __init__(self, script: Any) -> None:
+    def __init__(self, script: Any, context: ssl.SSLContext | None = None) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
+        if context is not None:
+            self._listener = context.wrap_socket(self._listener, server_side=True)
         self.port = self._listener.getsockname()[1]
         self.requests: list[bytes] = []
         self._script = script
