@@ -41,6 +41,12 @@ DECLARED_BY_VALIDATION = {
     "limitations": "The label is the lender's decision, not repayment; one city, 1990.",
     "monitoring_plan": "Approval rates by group and drift of inputs every week; the owner is told.",
     "conditions_of_use": "An underwriter decides; the score is never the only ground.",
+    "users": "Underwriters of the bank's mortgage desk, after a day of training.",
+    "persons_affected": "People who apply for a mortgage on a home in the Boston area.",
+    "out_of_scope": "Business loans, refinancing, prices of loans, and any answer without a person.",
+    "human_oversight": "An underwriter reads every proposed denial with its reasons, and may overrule.",
+    "label_limits": "It repeats how one lender decided in 1990; it cannot tell who would have paid.",
+    "alternatives_considered": "Three other candidates were compared; the mitigation table shows them.",
     "vendor_components": "None; the libraries are open source and pinned.",
 }
 DECLARED_BY_COMPLIANCE = {

@@ -27,6 +27,20 @@ from govern.services.viewing_lineage import graph_view
 from govern.transparency.encoding import format_time
 from govern.transparency.verify import VerifiedStatement
 
+DECLARED_IN_REPORT = {
+    "users": "users",
+    "persons_affected": "affected",
+    "out_of_scope": "out_of_scope",
+    "conditions_of_use": "conditions",
+    "human_oversight": "oversight",
+    "limitations": "limitations",
+    "label_limits": "label",
+    "gdpr_legal_basis": "legal_basis",
+    "alternatives_considered": "alternatives",
+    "residual_risk": "residual_risk",
+}
+"""What a card declares, and the key of the report's section that prints it."""
+
 
 def report_facts(
     recorder: Recorder,
@@ -77,6 +91,7 @@ def report_facts(
         "serving": dict(serving) if serving else None,
         "compared": [_compared(recorder, item) for item in _others(recorder)],
         "human": _human(evidence.candidate),
+        "declarations": _declarations(evidence.candidate),
         "evidence": [
             {
                 "id": f"E{place}",
@@ -257,13 +272,30 @@ def _ratio(features: Mapping[str, Any]) -> float | None:
 def _human(candidate: VerifiedStatement) -> dict[str, Any]:
     """What people stated on the candidate's card; the rest prints as NOT PROVIDED."""
     predicate = candidate.statement.predicate
-    stated = dict(predicate.get("statements", {}))
-    stated.setdefault("intended_use", predicate.get("intended_use"))
-    return {
-        key: {"text": text, "by": candidate.signer, "on": str(predicate["registered_at"])[:10]}
-        for key, text in stated.items()
-        if text
+    found = {
+        DECLARED_IN_REPORT[row["name"]]: {"text": row["answer"], "by": row["by"], "on": row["on"]}
+        for row in _declarations(candidate)
+        if row["name"] in DECLARED_IN_REPORT
     }
+    if predicate.get("intended_use"):
+        registered = str(predicate["registered_at"])[:10]
+        found["intended_use"] = {
+            "text": predicate["intended_use"],
+            "by": candidate.signer,
+            "on": registered,
+        }
+    return found
+
+
+def _declarations(candidate: VerifiedStatement) -> list[dict[str, str]]:
+    """What people declared on the card, by name; what says nothing or names nobody is left out."""
+    declared = candidate.statement.predicate.get("declarations")
+    rows = declared.items() if isinstance(declared, Mapping) else ()
+    return [
+        {"name": str(name), **{key: str(row.get(key, "")) for key in ("answer", "by", "on")}}
+        for name, row in sorted(rows)
+        if isinstance(row, Mapping) and row.get("answer") and row.get("by")
+    ]
 
 
 def _title(item: VerifiedStatement) -> str:

@@ -71,6 +71,17 @@ def _limits(p: Parts) -> Section:
         ("residual_risk", "Acceptance of the remaining risk"),
     ):
         blocks += p.human(key, what)
+    declared = [
+        [
+            str(row.get("name", "")).replace("_", " ").capitalize(),
+            Cell(str(row.get("answer", "")), p.ev(p.get("candidate.statement"))),
+            row.get("by", ""),
+            p.t.date(row.get("on")),
+        ]
+        for row in p.rows("declarations")
+    ]
+    if declared:
+        blocks.append(table("Declared on the model's card", "Question|Answer|By|On", declared))
     return p.section("limits", blocks, new_page=True)
 
 

@@ -1,4 +1,4 @@
-"""Sections 1 to 7: summary, decision, regimes, use, data, model, lineage. Arranges, never judges."""
+"""Sections 1 and 4 to 7: summary, use, data, model, lineage. Arranges, never judges."""
 
 from reports.document import (
     Block,
@@ -13,13 +13,14 @@ from reports.document import (
 )
 from reports.lineage_figure import lineage
 from reports.parts import SIGN, Parts, table
+from reports.sections.decision import decision, open_rules, regimes
 
-ORDER = ("fail", "error", "uncertain", "waived", "pass", "not-applicable")
+SHOWN_FIRST = 6
 
 
 def front(p: Parts) -> list[Section]:
     """Return the front sections."""
-    return [_summary(p), _decision(p), _regimes(p), _use(p), _data(p), _model(p), _lineage(p)]
+    return [_summary(p), decision(p), regimes(p), _use(p), _data(p), _model(p), _lineage(p)]
 
 
 def _summary(p: Parts) -> Section:
@@ -58,11 +59,12 @@ def _summary(p: Parts) -> Section:
             )
         )
     )
-    failed = [r for r in p.rows("decision.value.rules") if r.get("status") in ORDER[:4]]
+    found = open_rules(p)
     lines = [
-        Paragraph(f"{r.get('title')}: {r.get('message')}", p.ev(*r.get("evidence", [])))
-        for r in failed[:6]
+        Paragraph(f"{rule.title}: {rule.message}", rule.evidence) for rule in found[:SHOWN_FIRST]
     ]
+    if len(found) > SHOWN_FIRST:
+        lines.append(Paragraph(f"{len(found) - SHOWN_FIRST} further findings are in section 2."))
     blocks += [
         Heading("What mattered"),
         *(lines or [Paragraph("Every rule that applied was met.")]),
@@ -81,85 +83,13 @@ def _summary(p: Parts) -> Section:
     return p.section("summary", blocks, single_page=True)
 
 
-def _decision(p: Parts) -> Section:
-    rules = sorted(
-        p.rows("decision.value.rules"),
-        key=lambda r: ORDER.index(r["status"]) if r.get("status") in ORDER else 9,
-    )
-    rows = [
-        [
-            Cell(str(r.get("title")), strong=r.get("status") in ORDER[:2]),
-            r.get("subject") or "",
-            Cell(
-                p.t.number(r.get("value")),
-                p.ev(*r.get("evidence", [])) if r.get("value") is not None else (),
-            ),
-            p.t.interval(r.get("low"), r.get("high")),
-            p.t.number(r.get("threshold")),
-            Cell(
-                p.t.word("status", r.get("status")),
-                p.ev(*r.get("evidence", [])),
-                SIGN.get(str(r.get("status"))),
-            ),
-        ]
-        for r in rules
-    ]
-    blocks: list[Block] = [
-        table(
-            "Rules, worst outcome first",
-            "Rule|Subject|#Measured|#95% interval|#Threshold|Outcome",
-            rows,
-        )
-    ]
-    blocks += [
-        Paragraph(
-            f"{r.get('title')}. {r.get('message')} ({r.get('citation') or r.get('pack')})",
-            p.ev(*r.get("evidence", [])),
-        )
-        for r in rules
-        if r.get("message")
-    ]
-    return p.section("decision", blocks if rules else [], new_page=True)
-
-
-def _regimes(p: Parts) -> Section:
-    rows = [
-        [
-            k.get("title") or k.get("id"),
-            k.get("version", ""),
-            k.get("jurisdiction", ""),
-            k.get("status", ""),
-            p.t.date(k.get("effective_from")),
-            Cell(str(k.get("digest", ""))[7:23], code=True),
-        ]
-        for k in p.rows("packs")
-    ]
-    blocks: list[Block] = [
-        table(
-            "Policy packs and the state of the law they cite",
-            "Pack|Version|Jurisdiction|Status|In force from|Digest",
-            rows,
-        )
-    ]
-    req = [
-        [
-            k.get("regime", ""),
-            k.get("requirement", ""),
-            Cell(str(k.get("status", "")), p.ev(k.get("statement"))),
-        ]
-        for k in p.rows("regimes")
-    ]
-    if req:
-        blocks.append(table("Requirements", "Regime|Requirement|Status", req))
-    return p.section("regimes", blocks if rows or req else [])
-
-
 def _use(p: Parts) -> Section:
     blocks: list[Block] = []
     for key, what in (
         ("intended_use", "Intended use"),
         ("users", "Users"),
         ("affected", "Persons affected"),
+        ("conditions", "Conditions of use"),
         ("out_of_scope", "Out of scope"),
     ):
         blocks += [Heading(what), *p.human(key, what)]

@@ -10,13 +10,13 @@ from typing import Any
 
 from reports.errors import ReportError
 
-LANGUAGES = ("en", "de")
+LANGUAGES = ("en",)
 
 
 @lru_cache(maxsize=8)
 def _table(language: str) -> dict[str, str]:
     if language not in LANGUAGES:
-        raise ReportError(f"No report texts for the language {language!r}; known: en, de.")
+        raise ReportError(f"No report texts for the language {language!r}; known: en.")
     raw = resources.files("reports.texts").joinpath(f"{language}.toml").read_text("utf-8")
     return dict(_flatten("", tomllib.loads(raw)))
 

@@ -123,6 +123,30 @@ def test_the_fetcher_refuses_the_outside() -> None:
             ClosedFetcher({}).fetch(url)
 
 
+def test_rules_that_hold_do_not_print_what_a_failure_would_mean() -> None:
+    facts = copy.deepcopy(FACTS)
+    rule = facts["decision"]["value"]["rules"][0]
+    held = {**rule, "status": "pass", "severity": "deny", "message": "This must not be read."}
+    broken = {**rule, "status": "fail", "severity": "advise", "message": "A person must explain."}
+    alike = {**broken, "value": None, "low": None, "high": None, "threshold": None}
+    facts["decision"]["value"]["rules"] = [
+        held, {**alike, "subject": "income"}, {**alike, "subject": "age"},
+    ]  # fmt: skip
+    html = render_report(facts, created_at=AT).html
+    assert "This must not be read." not in html
+    assert html.count("A person must explain.") == 2, "once in the summary, once in section 2"
+    assert "[income, age]" in html and "not met, advice" in html
+
+
+def test_what_people_declared_is_printed_with_their_name() -> None:
+    facts = copy.deepcopy(FACTS)
+    facts["declarations"] = [
+        {"name": "monitoring_plan", "answer": "Every week.", "by": "evan@bank.example", "on": "2026-11-20"}
+    ]
+    html = render_report(facts, created_at=AT).html
+    assert "Monitoring plan" in html and "Every week." in html and "evan@bank.example" in html
+
+
 def test_words_claim_no_more_than_evidence_shows() -> None:
     html = render_report(FACTS, created_at=AT).html.lower()
     for claim in (
