@@ -13,6 +13,7 @@ from govern.adapters.files import write_durably
 from govern.adapters.gate_files import GateFolder
 from govern.adapters.gate_tallies import count_gates
 from govern.adapters.jobs_celery import make_nudge
+from govern.adapters.key_home import KeyHome
 from govern.adapters.keys_files import (
     KeyFiles,
     Organisation,
@@ -24,12 +25,14 @@ from govern.adapters.log_files import LogFiles
 from govern.adapters.pack_files import load_packs
 from govern.adapters.sql.records import Records
 from govern.errors import NotFoundError, StorageError
+from govern.services import keying
 from govern.services.anchoring import Anchored, anchor_all
 from govern.services.indexing import catch_up
 from govern.services.operations import Operations
 from govern.services.recording import Recorder
 from govern.settings import Settings
 from govern.transparency.trust import TrustRoot
+from govern.transparency.trust_file import GATE, gate_role
 
 
 def utc_now() -> datetime:
@@ -59,8 +62,15 @@ class Application:
         self.records.close()
 
 
-def initialise(settings: Settings, organisation: Organisation) -> None:
+def initialise(
+    settings: Settings, organisation: Organisation, root_folder: Path | None = None
+) -> None:
     """Create keys, trust file, lineage log and database: ``govern init``.
+
+    Args:
+        settings: the home, and the passphrase file that encrypts the keys, if any.
+        organisation: names, people, gates.
+        root_folder: where the root's key goes instead of the home, to be taken away.
 
     Raises:
         StorageError: the home has been initialised already.
@@ -69,8 +79,14 @@ def initialise(settings: Settings, organisation: Organisation) -> None:
     if (home / "trust.json").exists():
         raise StorageError(f"{home.name} has been initialised already")
     home.mkdir(parents=True, exist_ok=True)
-    trust = create_keys(home / "keys", organisation, utc_now())
-    keys = KeyFiles(home / "keys", organisation.issuer)
+    trust = create_keys(
+        home / "keys",
+        organisation,
+        utc_now(),
+        root_folder=root_folder,
+        passphrase_file=settings.passphrase_file,
+    )
+    keys = open_keys(settings, organisation.issuer)
     origin = lineage_origin(organisation.domain)
     LogFiles.create(home / "log" / "lineage", keys.note_signer("lineage-log", origin))
     Records.open(settings.database_url, migrate=True).close()
@@ -79,7 +95,13 @@ def initialise(settings: Settings, organisation: Organisation) -> None:
     write_durably(
         home / "organisation.json", json.dumps({**names, "identities": identities}).encode()
     )
+    write_durably(home / "trust" / "1.json", trust)
     write_durably(home / "trust.json", trust)
+
+
+def open_keys(settings: Settings, issuer: str, trust: TrustRoot | None = None) -> KeyFiles:
+    """Return the keys of a home; ``trust`` says which of them are in use."""
+    return KeyFiles(settings.home / "keys", issuer, trust, settings.passphrase_file)
 
 
 def open_application(settings: Settings, *, migrate: bool = False) -> Application:
@@ -101,9 +123,13 @@ def open_application(settings: Settings, *, migrate: bool = False) -> Applicatio
         names = json.loads((home / "organisation.json").read_text("utf-8"))
     except FileNotFoundError:
         raise StorageError(f"{home.name} is not initialised; run `govern init` first") from None
-    keys = KeyFiles(home / "keys", names["issuer"])
+    keys = open_keys(settings, names["issuer"], trust)
     origin = lineage_origin(names["domain"])
-    log = LogFiles(home / "log" / "lineage", keys.note_signer("lineage-log", origin))
+    log = LogFiles(
+        home / "log" / "lineage",
+        keys.note_signer("lineage-log", origin),
+        earlier=[known.verifier for known in trust.log_keys(origin)],
+    )
     records = Records.open(settings.database_url, migrate=migrate)
     if not migrate:
         catch_up(log, records, trust)
@@ -147,7 +173,24 @@ def anchor_gates(application: Application, *, only: str | None = None) -> list[A
 
 
 def gate_names(application: Application) -> list[tuple[str, str]]:
-    """Return name and origin of each gate that has a key in this home."""
-    domain = json.loads((application.home / "organisation.json").read_text("utf-8"))["domain"]
-    names = [path.stem.removeprefix("gate-") for path in application.keys.folder.glob("gate-*.key")]
-    return [(name, gate_origin(domain, name)) for name in sorted(names)]
+    """Return name and origin of each gate whose log the trust file names."""
+    origins = {log.origin for log in application.trust.logs if log.kind == "gate"}
+    return sorted((gate_role(origin).removeprefix(GATE), origin) for origin in origins)
+
+
+def key_home(
+    application: Application, root_folder: Path | None = None, uri: str | None = None
+) -> KeyHome:
+    """Return what changes the keys of a home; ``root_folder`` holds the root's key."""
+    file = application.settings.passphrase_file
+    return KeyHome(application.home, application.keys, root_folder, file, uri)
+
+
+def record_key_events(application: Application) -> int:
+    """Record every key change that the lineage log does not hold yet; return how many."""
+    made = keying.record_events(
+        application.operations.recorder,
+        key_home(application).versions(),
+        signer=application.operations.identities["service"],
+    )
+    return len(made)

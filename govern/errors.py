@@ -7,6 +7,7 @@ The tree::
     │   ├── MalformedError          10  cannot be read as what it claims to be
     │   ├── SignatureError          11  a signature does not verify
     │   ├── UntrustedSignerError    12  signer not trusted, or not valid at the proven time
+    │   │   └── RevokedKeyError         a key was revoked as of a time before the signature
     │   ├── LogError                13  the log itself
     │   │   ├── ProofError              an inclusion or consistency proof fails
     │   │   ├── CheckpointError         a checkpoint is not what it should be
@@ -59,6 +60,10 @@ class UntrustedSignerError(VerificationError):
     """A signer is not trusted, or a key or certificate was not valid at the proven time."""
 
     exit_code = 12
+
+
+class RevokedKeyError(UntrustedSignerError):
+    """Something rests on a key that was revoked as of a time before it was signed."""
 
 
 class LogError(VerificationError):

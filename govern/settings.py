@@ -30,6 +30,9 @@ SETTINGS = (
     Setting("lease_seconds", "120", "how long a worker may hold a job without a sign of life"),
     Setting("published_only", "no", "yes: decide only under packs that were published"),
     Setting("anchor_seconds", "600", "how often the worker puts the gates' logs on record"),
+    Setting(
+        "passphrase_file", "", "file with the passphrase of the key files; empty: not encrypted"
+    ),
     Setting("snapshot_seconds", "60", "how long a gate may rely on one snapshot"),
 )
 
@@ -46,6 +49,7 @@ class Settings:
     snapshot_seconds: int
     published_only: bool = False
     anchor_seconds: int = 600
+    passphrase_file: Path | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -75,6 +79,7 @@ class Settings:
             snapshot_seconds=_number(value, "snapshot_seconds"),
             published_only=_yes(value, "published_only"),
             anchor_seconds=_number(value, "anchor_seconds"),
+            passphrase_file=Path(value["passphrase_file"]) if value["passphrase_file"] else None,
         )
 
 

@@ -3,7 +3,7 @@
 It keeps no state, reads no clock (the creation time is an argument) and writes no file.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ def render_report(
     facts: Mapping[str, Any],
     *,
     key_pem: bytes | None = None,
+    sign: Callable[[bytes], bytes] | None = None,
     cert_chain_pem: bytes = b"",
     attachments: Mapping[str, bytes] | None = None,
     created_at: str,
@@ -37,7 +38,9 @@ def render_report(
 
     Args:
         facts: see docs/specs/report_facts.md.
-        key_pem: the report key; without it the PDF is left unsigned.
+        key_pem: the report key; without it and ``sign`` the PDF is left unsigned.
+        sign: signs instead of ``key_pem``, as DER ECDSA over SHA-256: a key that stays
+            where it is, such as in a PKCS#11 token.
         cert_chain_pem: the key's certificate chain, leaf first.
         attachments: name to bytes, such as evidence.json, trust.json and VERIFY.txt.
         created_at: RFC 3339 UTC, printed and written into the file.
@@ -53,10 +56,11 @@ def render_report(
     """
     document = build_document({**facts, "created_at": created_at})
     pdf, digest = to_pdf(document, attachments or {})
-    if key_pem is not None:
+    if key_pem is not None or sign is not None:
         pdf = sign_pdf(
             pdf,
             key_pem=key_pem,
+            sign=sign,
             cert_chain_pem=cert_chain_pem,
             reason=document.title,
             password=password,

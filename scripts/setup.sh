@@ -44,6 +44,7 @@ missing_for_tests() {
   has_command redis-server || echo redis-server
   has_postgres || echo postgresql
   has_command go && [ -d /usr/share/gocode/src/golang.org/x/mod/sumdb ] || echo golang-go golang-golang-x-mod-dev
+  has_command softhsm2-util || echo softhsm2
 }
 
 apt_may() { [ "$(id -u)" = 0 ] && has_command apt-get; }

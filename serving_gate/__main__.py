@@ -18,18 +18,16 @@ from pathlib import Path
 
 import orjson
 import uvloop
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from govern.domain.snapshot import open_snapshot
 from govern.errors import GovernError, InvalidRequestError, StorageError
-from govern.transparency.note import NoteSigner
 from govern.transparency.trust import TrustRoot
 from serving_gate import metrics, tls
 from serving_gate.anchoring import Anchors
 from serving_gate.callers import Callers
 from serving_gate.family import Family
 from serving_gate.gate import Gate
+from serving_gate.log_keys import key_files, log_signer, read_file
 from serving_gate.options import Upstream, parse_upstream, read
 from serving_gate.recorder import Recorder
 from serving_gate.server import ClientConnection
@@ -173,8 +171,9 @@ def build(options: argparse.Namespace, loop: asyncio.AbstractEventLoop) -> Gate:
     home: Path = options.home
     name = options.only or options.names[0]
     folder = home / "gates" / name
-    trust = TrustRoot.from_json(_read(options.trust or home / "trust.json", "the trust file"))
-    signer = log_signer(options.key or home / "keys" / f"gate-{name}.key", trust)
+    trust = TrustRoot.from_json(read_file(options.trust or home / "trust.json", "the trust file"))
+    keys = [options.key] if options.key else key_files(home / "keys", name)
+    signer = log_signer(keys, trust)
     folder.mkdir(parents=True, exist_ok=True)
     keeper = SnapshotKeeper(
         folder / "snapshot.json",
@@ -186,7 +185,12 @@ def build(options: argparse.Namespace, loop: asyncio.AbstractEventLoop) -> Gate:
     upstreams = dict(parse_upstream(text) for text in options.upstream)
     return Gate(
         settings=settings,
-        recorder=Recorder(folder, signer, segment_bytes_max=settings.segment_bytes_max),
+        recorder=Recorder(
+            folder,
+            signer,
+            segment_bytes_max=settings.segment_bytes_max,
+            earlier=[log.verifier for log in trust.log_keys(signer.name)],
+        ),
         snapshot=keeper,
         callers=Callers.load(options.callers or home / "gates" / options.names[0] / "callers.json"),
         pools=_pools(options, upstreams, settings, loop),
@@ -220,32 +224,6 @@ def _fetcher(options: argparse.Namespace):  # type: ignore[no-untyped-def]
         return None
     url = options.control_plane.rstrip("/") + "/api/v1/snapshot"
     return lambda: fetch(url)
-
-
-def log_signer(path: Path, trust: TrustRoot) -> NoteSigner:
-    """Return the gate's log key under the origin that the trust file gives it.
-
-    Raises:
-        InvalidRequestError: the key is not Ed25519, or no log in the trust file has it.
-    """
-    try:
-        key = load_pem_private_key(_read(path, "the gate's log key"), None)
-    except ValueError:
-        raise InvalidRequestError(f"{path.name} is not a private key") from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise InvalidRequestError(f"{path.name} is not an Ed25519 key")
-    public = key.public_key().public_bytes_raw()
-    for log in trust.logs:
-        if log.kind == "gate" and log.verifier.public_key == public:
-            return NoteSigner(log.origin, key)
-    raise InvalidRequestError("the trust file names no gate log with this key")
-
-
-def _read(path: Path, what: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InvalidRequestError(f"{what} cannot be read: {path}: {error.strerror}") from None
 
 
 def _explain(error: OSError, options: argparse.Namespace) -> str:

@@ -28,14 +28,16 @@ import queue
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from govern.domain.gate_archive import make_frame, pack_payload
 from govern.domain.gate_record import make_leaf
-from govern.errors import CheckpointError, StorageError
+from govern.errors import CheckpointError, SignatureError, StorageError
 from govern.transparency.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
-from govern.transparency.note import NoteSigner
+from govern.transparency.note import NoteSigner, NoteVerifier
 from serving_gate.edge_tree import EdgeTree, File
 from serving_gate.histogram import Histogram
 from serving_gate.journal import Journal, check_journal
@@ -61,7 +63,14 @@ class _Batch:
 class Recorder:
     """The one writer of a gate's journal and log."""
 
-    def __init__(self, folder: Path, signer: NoteSigner, *, segment_bytes_max: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        signer: NoteSigner,
+        *,
+        segment_bytes_max: int,
+        earlier: Sequence[NoteVerifier] = (),
+    ) -> None:
         self.origin = signer.name
         self.log = LogFolder(folder / "log")
         self.published_size = 0
@@ -69,7 +78,7 @@ class Recorder:
         self.commits = Histogram()
         self.journal_error: str | None = None
         self.publish_error: str | None = None
-        self._signer = signer
+        self._signer, self._earlier = signer, earlier
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = _lock(folder / ".writer")
         self._journal = Journal(folder / "payloads", segment_bytes_max)
@@ -102,7 +111,7 @@ class Recorder:
         """Continue where the journal ends, by the same steps that write."""
         note = self.log.checkpoint()
         if note is not None:
-            checkpoint = open_checkpoint(note, self._signer.verifier)
+            checkpoint = self._open_checkpoint(note)
             self._tree = self.log.restore(checkpoint.size)
             if self._tree.root() != checkpoint.root:
                 raise CheckpointError("the gate log's tiles do not lead to its checkpoint")
@@ -111,6 +120,13 @@ class Recorder:
         self._integrate(leaves)
         if note is None or leaves:
             self._publish_files(*self._prepare_publication())
+
+    def _open_checkpoint(self, note: str) -> Checkpoint:
+        """Open the last checkpoint; a key that was rotated since may have signed it."""
+        for verifier in self._earlier:
+            with suppress(SignatureError):
+                return open_checkpoint(note, verifier)
+        return open_checkpoint(note, self._signer.verifier)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start the thread that waits for the disk."""

@@ -1,55 +1,67 @@
-"""Signing keys in files, and the trust root they make.
+"""The keys of an installation: which signs what, and the trust root they make.
 
-``create_keys`` runs once, on purpose (``govern init``). Each role has its own key:
-certificate authority, certificate log, timestamp authority, lineage log, one log per
-gate, snapshots, report and releases, in-toto layouts. Files are readable by their owner alone.
+``create_keys`` runs once, on purpose (``govern init``). Each role has its own key: root
+(certifies the authorities and signs the trust file; may be kept apart), certificate
+authority, certificate log, timestamp authority, lineage log, one log per gate, snapshots,
+report and releases, in-toto layouts. Where the private halves lie is ``key_store``'s part.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from govern.adapters.files import write_durably
+from govern.adapters.key_store import ROOT, KeyRecord, KeyStore
 from govern.domain import in_toto
-from govern.errors import StorageError
-from govern.transparency.canonical import canonical_json
-from govern.transparency.encoding import b64
+from govern.errors import InvalidRequestError, StorageError
+from govern.transparency.encoding import b64, format_time
 from govern.transparency.envelope import open_parts, sign_envelope
 from govern.transparency.identity import (
     Identity,
     issue_identity,
     make_ca,
+    make_root,
     make_service_cert,
     name,
 )
-from govern.transparency.note import NoteSigner, full_key_id
+from govern.transparency.note import NoteSigner
 from govern.transparency.oms import public_pem, write_key_bundle
+from govern.transparency.signer import Signer, ed25519_public, p256_public, spki
 from govern.transparency.timestamp import make_timestamp
-from govern.transparency.trust import MEDIA_TYPE, Window
+from govern.transparency.trust import MEDIA_TYPE, TrustRoot
+from govern.transparency.trust_file import (
+    GATE,
+    NewKey,
+    Value,
+    authority_entry,
+    log_entry,
+    root_entry,
+    sign_trust,
+    transparency_log,
+    trusted_ids,
+)
+from govern.transparency.trust_parts import Window
 
-_EC_ROLES = ("ca", "ct", "tsa", "report", "layout")
-_NOTE_ROLES = ("lineage-log", "snapshot")
+TITLES = {"ca": "identity authority", "tsa": "timestamp authority", "report": "report signer"}
+ROOT_CERTIFICATE = "root.pem"
+_GATE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_ROLES = ("ca", "ct", "tsa", "report", "layout", "lineage-log", "snapshot")
 
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """What ``govern init`` is told: names, people and thresholds."""
+    """What ``govern init`` is told: names, people, thresholds, and keys that live in tokens."""
 
     name: str
     domain: str
@@ -57,15 +69,32 @@ class Organisation:
     roles: Mapping[str, Sequence[str]]
     gates: Sequence[str]
     approvals: int = 2
+    tokens: Mapping[str, str] = field(default_factory=dict)
+    """Role to PKCS#11 URI; the other roles' keys lie in files."""
 
 
 class KeyFiles:
-    """The keys of one installation."""
+    """The keys of one installation.
 
-    def __init__(self, folder: Path, issuer: str) -> None:
+    Args:
+        folder: where ``keys.json`` lies.
+        issuer: who vouches for identities.
+        trust: says which of a role's keys is in use; None: the newest.
+        passphrase_file: opens encrypted key files.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        issuer: str,
+        trust: TrustRoot | None = None,
+        passphrase_file: Path | None = None,
+    ) -> None:
         self.folder = folder
+        self.store = KeyStore(folder, passphrase_file)
         self._issuer = issuer
-        self._ec: dict[str, ec.EllipticCurvePrivateKey] = {}
+        self._trusted = None if trust is None else trusted_ids(trust.raw)
+        self._records: dict[str, KeyRecord] = {}
         self._certs: dict[str, x509.Certificate] = {}
 
     def sign(
@@ -86,15 +115,13 @@ class KeyFiles:
             now=now,
         )
         envelope = sign_envelope(payload, key)
-        timestamp = self._timestamp(envelope, now)
-        return envelope, certificate, timestamp
+        return envelope, certificate, self._timestamp(envelope, now)
 
     def sign_release(self, payload: bytes, now: datetime) -> bytes:
         """Sign a folder's statement with the long-lived release key; return the key bundle."""
         key = self.ec_key("report")
         envelope = sign_envelope(payload, key)
-        timestamp = self._timestamp(envelope, now)
-        return write_key_bundle(envelope, key.public_key(), timestamp)
+        return write_key_bundle(envelope, p256_public(key), self._timestamp(envelope, now))
 
     def _timestamp(self, envelope: Mapping[str, Any], now: datetime) -> bytes:
         return make_timestamp(
@@ -108,53 +135,59 @@ class KeyFiles:
     def sign_layout(self, layout: Mapping[str, Any]) -> bytes:
         """Sign an in-toto layout as its owner; return the envelope."""
         key = self.ec_key("layout")
-        return in_toto.signed(layout, key, in_toto.public_key(key.public_key())["keyid"])
+        return in_toto.signed(layout, key, in_toto.public_key(p256_public(key))["keyid"])
 
     def layout_pem(self) -> bytes:
         """Return the public half of the layout key, for ``in-toto-verify``."""
-        return public_pem(self.ec_key("layout").public_key())
+        return public_pem(p256_public(self.ec_key("layout")))
 
-    def ec_key(self, role: str) -> ec.EllipticCurvePrivateKey:
+    def record(self, role: str) -> KeyRecord:
+        """Return the key of a role that is in use.
+
+        Raises:
+            StorageError: there is none.
+        """
+        if role not in self._records:
+            known = [item for item in self.store.records() if item.role == role]
+            usable = [item for item in known if self._trusted is None or item.id in self._trusted]
+            if not usable:
+                raise StorageError(
+                    f"no {role} key of this home is valid in its trust file; "
+                    "`govern key list` shows them"
+                )
+            self._records[role] = usable[-1]
+        return self._records[role]
+
+    def ec_key(self, role: str) -> Signer:
         """Return the P-256 key of a role."""
-        if role not in self._ec:
-            key = load_pem_private_key(self._read(f"{role}.key"), None)
-            assert isinstance(key, ec.EllipticCurvePrivateKey)
-            self._ec[role] = key
-        return self._ec[role]
+        return self.store.signer(self.record(role))
 
-    def spki(self, role: str) -> bytes:
-        """Return the public half of a P-256 key as DER SubjectPublicKeyInfo."""
-        return (
-            self.ec_key(role)
-            .public_key()
-            .public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        )
+    def ed25519_key(self, role: str) -> Signer:
+        """Return the Ed25519 key of a role."""
+        return self.store.signer(self.record(role))
 
     def certificate(self, role: str) -> x509.Certificate:
         """Return the certificate of a role."""
         if role not in self._certs:
-            self._certs[role] = x509.load_pem_x509_certificate(self._read(f"{role}.pem"))
+            self._certs[role] = self.store.certificate(self.record(role))
         return self._certs[role]
 
-    def ed25519_key(self, role: str) -> Ed25519PrivateKey:
-        """Return the Ed25519 key of a role."""
-        key = load_pem_private_key(self._read(f"{role}.key"), None)
-        assert isinstance(key, Ed25519PrivateKey)
-        return key
+    def places(self) -> dict[str, str]:
+        """Return where each key of this home lives: file, encrypted file, or token."""
+        return {item.id: self.store.describe(item) for item in self.store.records()}
 
-    def pem(self, file: str) -> bytes:
-        """Return a key or certificate file as it is."""
-        return self._read(file)
+    def root_certificate(self) -> x509.Certificate:
+        """Return the root's certificate, which is here even where its key is not."""
+        return x509.load_pem_x509_certificate(self.store.read(ROOT_CERTIFICATE))
+
+    def chain_pem(self, role: str) -> bytes:
+        """Return a role's certificate and the root's."""
+        chain = (self.certificate(role), self.root_certificate())
+        return b"".join(cert.public_bytes(Encoding.PEM) for cert in chain)
 
     def note_signer(self, role: str, origin: str) -> NoteSigner:
         """Return the signer of a log."""
         return NoteSigner(origin, self.ed25519_key(role))
-
-    def _read(self, file: str) -> bytes:
-        try:
-            return (self.folder / file).read_bytes()
-        except FileNotFoundError:
-            raise StorageError(f"key file {file} is missing; was `govern init` run?") from None
 
 
 def lineage_origin(domain: str) -> str:
@@ -167,144 +200,158 @@ def gate_origin(domain: str, gate: str) -> str:
     return f"{domain}/govern/gate/{gate}"
 
 
-def create_keys(folder: Path, organisation: Organisation, now: datetime) -> bytes:
-    """Create every key and return the bytes of ``trust.json``.
+def check_gate_name(name: str) -> str:
+    """Return a gate's name if it can be one.
 
     Raises:
-        StorageError: keys are there already.
+        InvalidRequestError: it cannot.
     """
-    if (folder / "ca.key").exists():
-        raise StorageError("keys exist already; `govern key rotate` replaces them")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    keys = KeyFiles(folder, organisation.issuer)
-    for role in _EC_ROLES:
-        _write_key(folder / f"{role}.key", ec.generate_private_key(ec.SECP256R1()))
-    for role in (*_NOTE_ROLES, *(f"gate-{gate}" for gate in organisation.gates)):
-        _write_key(folder / f"{role}.key", Ed25519PrivateKey.generate())
-    _write_certificates(keys, organisation, now)
-    return trust_file(keys, organisation, now)
-
-
-def _write_certificates(keys: KeyFiles, organisation: Organisation, now: datetime) -> None:
-    ca = make_ca(name(organisation.name, f"{organisation.name} CA"), keys.ec_key("ca"), now=now)
-    write_durably(keys.folder / "ca.pem", ca.public_bytes(Encoding.PEM))
-    for role, purpose, title in (
-        ("tsa", "timestamp", "timestamp authority"),
-        ("report", "report", "report signer"),
-    ):
-        certificate = make_service_cert(
-            name(organisation.name, f"{organisation.name} {title}"),
-            keys.ec_key(role),
-            ca_key=keys.ec_key("ca"),
-            ca_cert=ca,
-            purpose=purpose,
-            now=now,
+    if not _GATE_NAME.fullmatch(name):
+        raise InvalidRequestError(
+            f"a gate's name has 1 to 63 of a-z, 0-9 and -, and begins with a letter or digit; "
+            f"got {name[:70]!r}"
         )
-        write_durably(keys.folder / f"{role}.pem", certificate.public_bytes(Encoding.PEM))
+    return name
 
 
-def _write_key(path: Path, key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey) -> None:
-    data = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    write_durably(path, data, mode=0o600)
+def create_keys(
+    folder: Path,
+    organisation: Organisation,
+    now: datetime,
+    *,
+    root_folder: Path | None = None,
+    passphrase_file: Path | None = None,
+) -> bytes:
+    """Create every key and return the bytes of ``trust.json``.
+
+    Args:
+        folder: where the keys go.
+        organisation: names, people, gates, tokens.
+        now: from when on the keys are valid.
+        root_folder: where the root's key goes instead, to be taken away.
+        passphrase_file: encrypts every key file.
+
+    Raises:
+        StorageError: keys are there already, or cannot be made.
+    """
+    apart = root_folder or folder
+    for gate in organisation.gates:
+        check_gate_name(gate)
+    if (folder / "keys.json").exists() or (apart / "root.key").exists():
+        raise StorageError("keys exist already; `govern key rotate` replaces them")
+    for holder in (folder, apart):
+        holder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    keys = KeyFiles(folder, organisation.issuer, passphrase_file=passphrase_file)
+    root = _create_root(keys, KeyStore(apart, passphrase_file), organisation, now)
+    for role in (*_ROLES, *(f"{GATE}{gate}" for gate in organisation.gates)):
+        signer, place = keys.store.make(role, organisation.tokens.get(role))
+        keys.store.keep(role, signer, place, certify(keys, root, role, signer, now), now)
+    return sign_trust(_trust_value(keys, root, organisation, now), [root])
 
 
-def trust_file(keys: KeyFiles, organisation: Organisation, now: datetime) -> bytes:
-    """Return ``trust.json`` for these keys, valid from ``now`` on."""
-    valid = Window(now.replace(microsecond=0)).to_json()
+def _create_root(
+    keys: KeyFiles, apart: KeyStore, organisation: Organisation, now: datetime
+) -> Signer:
+    root, place = apart.make(ROOT, organisation.tokens.get(ROOT))
+    certificate = make_root(name(organisation.name, f"{organisation.name} root"), root, now=now)
+    apart.keep(ROOT, root, place, certificate, now)
+    write_durably(keys.folder / ROOT_CERTIFICATE, certificate.public_bytes(Encoding.PEM))
+    return root
+
+
+def certify(
+    keys: KeyFiles, root: Signer, role: str, signer: Signer, now: datetime
+) -> x509.Certificate | None:
+    """Return the root's certificate for a new key of a role; None where roles have none."""
+    if role not in TITLES:
+        return None
+    above = keys.root_certificate()
+    organisation = _organisation(above)
+    made = sum(record.role == role for record in _known(keys))
+    subject = name(
+        organisation, f"{organisation} {TITLES[role]}" + (f" {made + 1}" if made else "")
+    )
+    if role == "ca":
+        return make_ca(subject, signer, root_key=root, root_cert=above, now=now)
+    purpose = "timestamp" if role == "tsa" else "report"
+    return make_service_cert(subject, signer, ca_key=root, ca_cert=above, purpose=purpose, now=now)
+
+
+def _known(keys: KeyFiles) -> list[KeyRecord]:
+    return keys.store.records() if (keys.folder / "keys.json").exists() else []
+
+
+def _organisation(cert: x509.Certificate) -> str:
+    (held,) = cert.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    return str(held.value)
+
+
+def new_key(keys: KeyFiles, record: KeyRecord) -> NewKey:
+    """Return what a trust file says of a key of this home."""
+    public = keys.store.signer(record).public_key()
+    chain: tuple[x509.Certificate, ...] = ()
+    if record.certificate is not None:
+        chain = (keys.store.certificate(record), keys.root_certificate())
+    return NewKey(public, chain)
+
+
+def _trust_value(keys: KeyFiles, root: Signer, organisation: Organisation, now: datetime) -> Value:
+    """Return ``trust.json`` for these keys, valid from ``now`` on and not yet signed."""
+    at = now.replace(microsecond=0)
     gates = [
-        (gate_origin(organisation.domain, gate), f"gate-{gate}") for gate in organisation.gates
+        (gate_origin(organisation.domain, gate), f"{GATE}{gate}") for gate in organisation.gates
     ]
     logs = [(lineage_origin(organisation.domain), "lineage-log", "lineage")]
     logs += [(origin, role, "gate") for origin, role in gates]
-    snapshot = keys.ed25519_key("snapshot").public_key().public_bytes_raw()
-    return canonical_json(
-        {
-            "mediaType": MEDIA_TYPE,
-            "sigstore": _sigstore_config(keys, organisation, valid),
-            "logs": [
-                {"origin": origin, "vkey": keys.note_signer(role, origin).vkey}
-                | {"kind": kind, "validFor": valid}
-                for origin, role, kind in logs
-            ],
-            "keys": [
-                {"role": "snapshot", "publicKey": b64(snapshot), "validFor": valid},
-                {"role": "release", "publicKey": b64(keys.spki("report")), "validFor": valid},
-                {"role": "layout", "publicKey": b64(keys.spki("layout")), "validFor": valid},
-            ],
-            "issuers": [organisation.issuer],
-            "roles": {role: list(people) for role, people in organisation.roles.items()},
-            "thresholds": {"approval": organisation.approvals},
-        }
-    )
+    others = {
+        "snapshot": ed25519_public(keys.ed25519_key("snapshot")),
+        "release": spki(keys.ec_key("report").public_key()),
+        "layout": spki(keys.ec_key("layout").public_key()),
+    }
+    report = new_key(keys, keys.record("report"))
+    return {
+        "mediaType": MEDIA_TYPE,
+        "version": 1,
+        "issuedAt": format_time(at),
+        "reason": "initialised",
+        "root": root_entry([root.public_key()]),
+        "sigstore": _sigstore_config(keys, organisation, at),
+        "logs": [
+            log_entry(origin, kind, keys.ed25519_key(role).public_key(), at)
+            for origin, role, kind in logs
+        ],
+        "keys": [
+            {"role": role, "publicKey": b64(data), "validFor": Window(at).to_json()}
+            for role, data in others.items()
+        ],
+        "reportSigners": [
+            authority_entry(
+                organisation.name, f"https://{organisation.domain}/govern/report", report, at
+            )
+        ],
+        "issuers": [organisation.issuer],
+        "roles": {role: list(people) for role, people in organisation.roles.items()},
+        "thresholds": {"approval": organisation.approvals},
+    }
 
 
-def _sigstore_config(
-    keys: KeyFiles, organisation: Organisation, valid: dict[str, str]
-) -> dict[str, Any]:
+def _sigstore_config(keys: KeyFiles, organisation: Organisation, at: datetime) -> Value:
     """Return a stock client trust config v0.1 that sigstore tools read as it is."""
-    origin = lineage_origin(organisation.domain)
-    log_key = keys.ed25519_key("lineage-log").public_key()
-    ct_key = keys.ec_key("ct").public_key()
-    ct_spki = ct_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    log_spki = log_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    origin, base = lineage_origin(organisation.domain), f"https://{organisation.domain}/govern"
+    known = {role: new_key(keys, keys.record(role)) for role in _ROLES}
     root = {
         "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
-        "tlogs": [
-            _trusted_log(
-                f"https://{origin}",
-                log_spki,
-                "PKIX_ED25519",
-                full_key_id(origin, log_key.public_bytes_raw()),
-                valid,
-            )
+        "tlogs": [transparency_log(f"https://{origin}", known["lineage-log"].public, origin, at)],
+        "certificateAuthorities": [
+            authority_entry(organisation.name, f"{base}/ca", known["ca"], at)
         ],
-        "certificateAuthorities": [_authority(keys, organisation, ["ca"], "ca", valid)],
-        "ctlogs": [
-            _trusted_log(
-                f"https://{organisation.domain}/govern/ct",
-                ct_spki,
-                "PKIX_ECDSA_P256_SHA_256",
-                _sha256(ct_spki),
-                valid,
-            )
+        "ctlogs": [transparency_log(f"{base}/ct", known["ct"].public, None, at)],
+        "timestampAuthorities": [
+            authority_entry(organisation.name, f"{base}/tsa", known["tsa"], at)
         ],
-        "timestampAuthorities": [_authority(keys, organisation, ["tsa", "ca"], "tsa", valid)],
     }
     return {
         "mediaType": "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json",
         "trustedRoot": root,
         "signingConfig": {"mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json"},
-    }
-
-
-def _sha256(data: bytes) -> bytes:
-    import hashlib
-
-    return hashlib.sha256(data).digest()
-
-
-def _trusted_log(
-    url: str, spki: bytes, details: str, key_id: bytes, valid: dict[str, str]
-) -> dict[str, Any]:
-    return {
-        "baseUrl": url,
-        "hashAlgorithm": "SHA2_256",
-        "publicKey": {"rawBytes": b64(spki), "keyDetails": details, "validFor": valid},
-        "logId": {"keyId": b64(key_id)},
-    }
-
-
-def _authority(
-    keys: KeyFiles,
-    organisation: Organisation,
-    chain: Sequence[str],
-    path: str,
-    valid: dict[str, str],
-) -> dict[str, Any]:
-    ders = [keys.certificate(role).public_bytes(Encoding.DER) for role in chain]
-    return {
-        "subject": {"organization": organisation.name, "commonName": organisation.name},
-        "uri": f"https://{organisation.domain}/govern/{path}",
-        "certChain": {"certificates": [{"rawBytes": b64(der)} for der in ders]},
-        "validFor": valid,
     }

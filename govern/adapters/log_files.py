@@ -27,7 +27,7 @@ from govern.errors import CheckpointError, StorageError
 from govern.transparency.bundle import LogProof
 from govern.transparency.checkpoint import Checkpoint, sign_checkpoint
 from govern.transparency.merkle import leaf_hash
-from govern.transparency.note import NoteSigner, full_key_id
+from govern.transparency.note import NoteSigner, NoteVerifier, full_key_id
 from govern.transparency.tiles import (
     TILE_WIDTH,
     bundle_path,
@@ -41,10 +41,18 @@ Keep = Callable[[Sequence[LogProof]], Sequence[bytes]]
 
 
 class LogFiles(PublishedLog):
-    """One log: ``folder/checkpoint``, ``folder/tile/…`` and ``folder/bundles/…``."""
+    """One log: ``folder/checkpoint``, ``folder/tile/…`` and ``folder/bundles/…``.
 
-    def __init__(self, folder: Path, signer: NoteSigner) -> None:
-        super().__init__(folder, signer.verifier)
+    Args:
+        folder: where it lies.
+        signer: signs its checkpoints.
+        earlier: keys that signed them before; the one that is there may be theirs.
+    """
+
+    def __init__(
+        self, folder: Path, signer: NoteSigner, earlier: Sequence[NoteVerifier] = ()
+    ) -> None:
+        super().__init__(folder, signer.verifier, earlier)
         self._signer = signer
         self._tree = Tree()
 

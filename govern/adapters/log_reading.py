@@ -8,7 +8,8 @@ A ``cosigned`` file beside the checkpoint is the newest state that witnesses saw
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from govern.adapters.files import locked, write_durably
@@ -67,11 +68,14 @@ def published_note(folder: Path) -> bytes:
 
 
 class PublishedLog:
-    """One log's folder and its public key."""
+    """One log's folder, its public key, and those it had before."""
 
-    def __init__(self, folder: Path, verifier: NoteVerifier) -> None:
+    def __init__(
+        self, folder: Path, verifier: NoteVerifier, earlier: Sequence[NoteVerifier] = ()
+    ) -> None:
         self.folder = folder
         self.verifier = verifier
+        self._earlier = [key for key in earlier if key != verifier]
 
     @property
     def origin(self) -> str:
@@ -86,8 +90,22 @@ class PublishedLog:
             raise StorageError("the log has no checkpoint; was `govern init` run?") from None
 
     def checkpoint(self) -> Checkpoint:
-        """Return the published checkpoint, verified under the log's own key."""
-        return open_checkpoint(self.checkpoint_note(), self.verifier)
+        """Return the published checkpoint, verified under one of the log's own keys.
+
+        Raises:
+            SignatureError: another key signed it: it was forged, or the key was rotated
+                and this process, which holds the old one, must be started again.
+        """
+        return self._open(self.checkpoint_note())
+
+    def _open(self, note: str) -> Checkpoint:
+        for key in (self.verifier, *self._earlier):
+            with suppress(SignatureError):
+                return open_checkpoint(note, key)
+        raise SignatureError(
+            f"the checkpoint of {self.origin} is not signed with a key that this process knows; "
+            "if the key was rotated, start the process again"
+        )
 
     def cosigned_note(self) -> str | None:
         """Return the newest checkpoint that witnesses cosigned, if there is one."""
@@ -103,11 +121,11 @@ class PublishedLog:
             VerificationError: it is not this log's.
             StorageError: the file system refused.
         """
-        new = open_checkpoint(note, self.verifier)
+        new = self._open(note)
         with locked(self.folder / ".cosigned.lock"):
             known = self.cosigned_note()
             if known is not None:
-                old = open_checkpoint(known, self.verifier)
+                old = self._open(known)
                 if old.size > new.size:
                     return
                 if note_text(known) == note_text(note):
@@ -181,9 +199,9 @@ class PublishedLog:
         """
         entry = self.entry(index)
         note = self.cosigned_note()
-        if note is None or open_checkpoint(note, self.verifier).size <= index:
+        if note is None or self._open(note).size <= index:
             note = self.checkpoint_note()
-        size = open_checkpoint(note, self.verifier).size
+        size = self._open(note).size
         hashes = tuple(self.tree(size).inclusion(index))
         return TlogProof(index, hashes, note, extra=entry)
 
@@ -216,5 +234,6 @@ def open_published(home: Path, name: str) -> tuple[PublishedLog, TrustRoot]:
             except SignatureError as error:
                 failure = error
                 continue
-            return PublishedLog(folder, log.verifier), trust
+            keys = [known.verifier for known in trust.log_keys(origin)]
+            return PublishedLog(folder, log.verifier, keys), trust
     raise failure

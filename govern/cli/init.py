@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 EXAMPLE = (
     "example: govern init --name 'Example Bank' --domain bank.example "
@@ -24,7 +26,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--gate", action="append", default=[], help="a gate's name; repeatable")
     parser.add_argument("--approvals", type=int, default=2, help="smallest quorum (default 2)")
+    parser.add_argument(
+        "--root-keys", type=Path, help="folder for the root's key, to be taken away"
+    )
+    parser.add_argument("--passphrase-file", type=Path, help="encrypt the key files with it")
+    parser.add_argument(
+        "--pkcs11",
+        action="append",
+        default=[],
+        metavar="ROLE=URI",
+        help="key in a token; repeatable",
+    )
     options = parser.parse_args(arguments)
+    tokens = dict(_token(text, parser) for text in options.pkcs11)
     roles: dict[str, list[str]] = {role: [f"govern@{options.domain}"] for role in SERVICE_ROLES}
     for text in options.role:
         role, separator, email = text.partition("=")
@@ -36,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from govern.settings import Settings
 
     settings = Settings.from_environment(os.environ)
+    if options.passphrase_file:
+        settings = replace(settings, passphrase_file=options.passphrase_file)
     organisation = Organisation(
         options.name,
         options.domain,
@@ -43,7 +59,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         roles,
         options.gate or ["main"],
         options.approvals,
+        tokens,
     )
-    initialise(settings, organisation)
+    initialise(settings, organisation, options.root_keys)
     print(f"initialised {settings.home}; give {settings.home / 'trust.json'} to those who verify")
     return 0
+
+
+def _token(text: str, parser: argparse.ArgumentParser) -> tuple[str, str]:
+    role, separator, uri = text.partition("=")
+    if not separator or not uri.startswith("pkcs11:"):
+        parser.error(f"--pkcs11 is ROLE=pkcs11:…, got {text[:100]!r}")
+    return role, uri

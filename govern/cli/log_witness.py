@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from govern.cli.output import JsonOption, show_done
-from govern.errors import InvalidRequestError, StorageError
+from govern.cli.output import JsonOption, opened, show_done
+from govern.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from govern.adapters.log_reading import PublishedLog
@@ -62,11 +62,11 @@ def witness(
         raise InvalidRequestError(
             "give --create NAME, or --trust FILE; and --request with --response"
         )
-    opened = WitnessFiles.open(folder, _trust(trust_file), lambda: datetime.now(UTC))
+    served = WitnessFiles.open(folder, _trust(trust_file), lambda: datetime.now(UTC))
     if request is not None and response is not None:
-        _answer_file(opened, request, response, as_json=as_json)
+        _answer_file(served, request, response, as_json=as_json)
         return
-    _serve(opened, host, port)
+    _serve(served, host, port)
 
 
 def _answer_file(witness: WitnessFiles, request: Path, response: Path, *, as_json: bool) -> None:
@@ -166,22 +166,26 @@ def trust(
     threshold: Annotated[
         int | None, typer.Option(min=0, help="How many witnesses verifiers shall ask for.")
     ] = None,
+    root_keys: Annotated[
+        Path | None, typer.Option(help="Folder of the root's key, if it is kept apart.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add a witness to the home's trust file, valid from now on.
 
     Example: govern log trust witness.regulator.example/w1+1a2b3c4d+BAAA… --threshold 1
     """
-    from govern.adapters.files import locked, write_durably
+    from govern.bootstrap import key_home, record_key_events
     from govern.services.witnessing import trust_witness
-    from govern.settings import Settings
 
-    path = Settings.from_environment(os.environ).home / "trust.json"
-    if not path.is_file():
-        raise StorageError(f"{path.parent.name} is not initialised; run `govern init` first")
-    with locked(path.with_name(".trust.lock")):
-        changed = trust_witness(path.read_bytes(), vkey, datetime.now(UTC), threshold)
-        write_durably(path, changed)
+    with opened() as application:
+        home = key_home(application, root_keys)
+        now = datetime.now(UTC)
+        data = trust_witness(application.trust.raw, vkey, now, threshold, root=home.root())
+        home.put_in_force(data)
+        path = application.home / "trust.json"
+    with opened() as application:
+        record_key_events(application)
     name = vkey.partition("+")[0]
     show_done(
         f"trusting {name}; give {path} to those who verify",

@@ -39,6 +39,9 @@ COMMANDS = {
     "admission": Command("govern.cli.admission", "admit, suspend, reinstate, revoke, list"),
     "log": Command("govern.cli.log", "look into the logs, prove, export, witness, reindex"),
     "waiver": Command("govern.cli.waiver", "grant, revoke and list waivers"),
+    "key": Command(
+        "govern.cli.key", "list, rotate and revoke keys, add a gate's, check trust files"
+    ),
     "verify": Command("govern.verifier.__main__", "verify a dossier, bundle, report or receipt"),
 }
 

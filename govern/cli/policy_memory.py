@@ -141,7 +141,7 @@ def recorded(source: Path | None, trust: Path | None) -> list[Recorded]:
     if source is None:
         with opened() as application:
             recorder = application.operations.recorder
-            found = list(recorded_decisions(StatementIndex(recorder.all()), recorder.trust))
+            found = list(recorded_decisions(StatementIndex(recorder.every()), recorder.trust))
     elif source.suffix in (".jsonl", ".ndjson"):
         from govern.adapters.decision_files import read_lines
 

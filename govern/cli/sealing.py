@@ -21,7 +21,7 @@ from govern.errors import GovernError
 from govern.services import anchoring, auditing
 from govern.services.exporting import admitted_layouts
 from govern.transparency.canonical import canonical_json, parse_json
-from govern.transparency.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
+from govern.transparency.checkpoint import Checkpoint, sign_checkpoint
 from govern.transparency.merkle import leaf_hash
 from govern.transparency.tiles import entries_path, entry_bundle, parse_entry_bundle, tiles_after
 from govern.transparency.tree import Tree
@@ -57,7 +57,7 @@ def view_gate(opened: Application, expected: int, receipts: Sequence[str] = ()) 
     deadline = time.monotonic() + PUBLISH_SECONDS_MAX
     while True:
         log = log_files(folder / "log")
-        checkpoint = open_checkpoint(log["checkpoint"].decode(), opened.trust.log(origin).verifier)
+        checkpoint = opened.trust.open_checkpoint(log["checkpoint"].decode(), origin)[0]
         records = _published(folder, checkpoint.size)
         parsed = [GateRecord.from_json(parse_json(item.record)) for item in records.values()]
         requests = [record for record in parsed if record.kind != "anchor"]

@@ -239,8 +239,8 @@ def _build_report(told: story.Story, gate: sealing.GateView) -> bytes:
     attachments = report_files(recorder, facts, opened.operations.packs(), signer=people.SERVICE)
     rendered = render_report(
         facts,
-        key_pem=opened.keys.pem("report.key"),
-        cert_chain_pem=opened.keys.pem("report.pem") + opened.keys.pem("ca.pem"),
+        sign=opened.keys.ec_key("report").sign,
+        cert_chain_pem=opened.keys.chain_pem("report"),
         attachments=attachments,
         created_at=now,
     )

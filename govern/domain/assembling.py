@@ -12,6 +12,7 @@ from typing import Any
 
 from govern.domain import predicates
 from govern.domain.evidence import EvidenceSet, decision_value, materials, trained_by
+from govern.domain.voiding import counts, require_not_void, resting_on
 from govern.domain.waiver import is_revoked
 from govern.errors import EvidenceError, UntrustedSignerError
 from govern.transparency.encoding import format_time
@@ -20,11 +21,19 @@ from govern.transparency.verify import VerifiedStatement
 
 
 class StatementIndex:
-    """Verified statements, found by digest, by kind, and by what they are about."""
+    """Verified statements, found by digest, by kind, and by what they are about.
+
+    What is void (``govern.domain.voiding``) is kept apart: it is not found, but named where
+    something rests on it.
+    """
 
     def __init__(self, statements: Iterable[VerifiedStatement]) -> None:
         self.by_digest: dict[str, VerifiedStatement] = {}
+        self.void: dict[str, VerifiedStatement] = {}
         for item in sorted(statements, key=lambda item: item.log_index):
+            if not counts(item):
+                self.void.setdefault(item.digest, item)
+                continue
             first = self.by_digest.setdefault(item.digest, item)  # counts from its first entry
             if first.signer != item.signer:
                 raise UntrustedSignerError(
@@ -45,8 +54,11 @@ class StatementIndex:
 
         Raises:
             EvidenceError: it is not here.
+            RevokedKeyError: it is here and void.
         """
         if digest not in self.by_digest:
+            if digest in self.void:
+                raise resting_on(self.void[digest], what)
             raise EvidenceError(f"{what} {digest} is missing")
         return self.by_digest[digest]
 
@@ -79,6 +91,7 @@ def load_candidate(
     statement = _newest(_until(index.of_kind(predicates.CANDIDATE, candidate), before))
     if statement is None:
         raise EvidenceError(f"no candidate statement for {candidate}")
+    _refuse_older_registration(index, statement, before)
     quoted = statement.statement.predicate.get("model_signature", "")
     evidence.add_candidate(statement, index.get(str(quoted), "the model signature"))
     evidence.add_lineage(_until(index.lineage_of(candidate), before))
@@ -94,8 +107,16 @@ def load_candidate(
 def load_decision(
     index: StatementIndex, decision: VerifiedStatement, trust: TrustRoot
 ) -> EvidenceSet:
-    """Load everything up to a decision, as it stood in the log when it was made."""
+    """Load everything up to a decision, as it stood in the log when it was made.
+
+    Raises:
+        RevokedKeyError: it read a statement that is void.
+        EvidenceError, UntrustedSignerError: see ``EvidenceSet``.
+    """
     candidate = decision.statement.subject
+    for row in _rows(decision_value(decision).get("evidence")):
+        if row.get("digest") in index.void:
+            raise resting_on(index.void[row["digest"]], "the decision")
     evidence = load_candidate(index, candidate, trust, before=decision.log_index)
     evidence.add_decision(decision)
     return evidence
@@ -105,6 +126,7 @@ def load_admission(index: StatementIndex, admission: str, trust: TrustRoot) -> E
     """Load the whole chain up to one admission.
 
     Raises:
+        RevokedKeyError: it rests on a statement that is void.
         EvidenceError, UntrustedSignerError: see ``EvidenceSet``.
     """
     statement = index.get(admission, "the admission")
@@ -118,7 +140,22 @@ def load_admission(index: StatementIndex, admission: str, trust: TrustRoot) -> E
         evidence.add_approval(index.get(str(digest), "the approval"))
     _refuse_hidden_rejection(index, evidence, statement)
     evidence.add_admission(statement)
+    require_not_void(evidence.statements(), "the admission")
     return evidence
+
+
+def _rows(value: Any) -> list[dict[str, Any]]:
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+
+def _refuse_older_registration(
+    index: StatementIndex, chosen: VerifiedStatement, before: int | None
+) -> None:
+    """A registration that became void does not bring back the one before it."""
+    for item in _until(list(index.void.values()), before):
+        same = item.kind == chosen.kind and item.statement.has_subject(chosen.statement.subject)
+        if same and item.log_index > chosen.log_index:
+            raise resting_on(item, "the candidate's registration")
 
 
 def _refuse_hidden_rejection(

@@ -195,6 +195,13 @@ class EvidenceSet:
 
     # -- what follows from what was loaded -----------------------------------
 
+    def statements(self) -> list[VerifiedStatement]:
+        """Return every statement loaded, in log order."""
+        parts = [self.candidate, self.signature, self.decision, self.admission]
+        found = [item for item in parts if item is not None]
+        found += [*self.lineage, *self.checks.values(), *self.waivers, *self.waiver_revocations]
+        return sorted([*found, *self.approvals], key=lambda item: item.log_index)
+
     @property
     def digest(self) -> str:
         """The candidate digest: the root digest of the model folder."""

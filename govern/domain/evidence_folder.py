@@ -33,7 +33,7 @@ from govern.transparency.canonical import canonical_json, parse_json
 from govern.transparency.digest import digest_of, folder_digest, from_hex, hex_of
 from govern.transparency.encoding import format_time
 from govern.transparency.trust import TrustRoot
-from govern.transparency.verify import VerifiedStatement, verify_bundle
+from govern.transparency.verify import VerifiedStatement, examine_bundle
 
 MANIFEST = "evidence.json"
 MEDIA_TYPE = "application/vnd.govern.evidence.v1+json"
@@ -159,7 +159,7 @@ def _verified(files: Files, trust: TrustRoot) -> list[VerifiedStatement]:
     statements = []
     for name in sorted(name for name in files if name.startswith("statements/")):
         try:
-            statements.append(verify_bundle(files[name], trust))
+            statements.append(examine_bundle(files[name], trust))
         except VerificationError as error:
             raise type(error)(f"{name}: {error}") from None
     return statements

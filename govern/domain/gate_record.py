@@ -12,6 +12,7 @@ import hashlib
 import re
 import struct
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from govern.errors import MalformedError
@@ -109,6 +110,18 @@ def parse_leaf(leaf: bytes) -> tuple[int, int, bytes]:
         raise MalformedError(f"a gate leaf has {LEAF_BYTES} bytes, got {len(leaf)}")
     seq, at_us, committed = struct.unpack(">QQ32s", leaf)
     return seq, at_us, committed
+
+
+def leaf_time(at_us: int) -> datetime:
+    """Return the moment that a leaf's unix microseconds name.
+
+    Raises:
+        MalformedError: there is no such moment.
+    """
+    try:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us)
+    except OverflowError:
+        raise MalformedError(f"a gate leaf names no moment: {at_us} microseconds") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,9 @@ from govern.errors import ConflictError
 from govern.transparency.canonical import canonical_json
 from govern.transparency.digest import from_hex, hex_of
 from govern.transparency.encoding import format_time
-from govern.transparency.envelope import PrivateKey, sign_envelope
+from govern.transparency.envelope import sign_envelope
 from govern.transparency.oms import public_pem
+from govern.transparency.signer import PrivateKey
 from govern.transparency.verify import VerifiedStatement
 
 _UNUSUAL = re.compile(r"[^A-Za-z0-9_.\-]+")

@@ -25,6 +25,7 @@ WAIVER_REVOCATION = "urn:govern:waiver-revocation:v1"
 ERASURE = "urn:govern:erasure:v1"
 SNAPSHOT = "urn:govern:snapshot:v1"
 ANCHOR = "urn:govern:anchor:v1"
+KEY_EVENT = "urn:govern:key-event:v1"
 REPORT = "urn:govern:report:v1"
 DOSSIER = "urn:govern:dossier:v1"
 PACK = "urn:govern:pack:v1"
@@ -51,6 +52,7 @@ NAMES = {
     ERASURE: "erasure",
     SNAPSHOT: "snapshot",
     ANCHOR: "anchor",
+    KEY_EVENT: "key-event",
     REPORT: "report",
     DOSSIER: "dossier",
     PACK: "pack",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from govern.domain import predicates
 from govern.domain.assembling import StatementIndex, load_admission
@@ -26,14 +26,15 @@ from govern.errors import (
     UntrustedSignerError,
 )
 from govern.transparency.canonical import canonical_json, parse_json
-from govern.transparency.checkpoint import Checkpoint, open_checkpoint
+from govern.transparency.checkpoint import Checkpoint
 from govern.transparency.digest import check_digest, digest_of
 from govern.transparency.encoding import format_time, parse_time
 from govern.transparency.envelope import sign_envelope, verify_envelope
 from govern.transparency.note import note_text
+from govern.transparency.signer import Signer
 from govern.transparency.statement import Statement, make_statement, parse_statement
 from govern.transparency.trust import TrustRoot
-from govern.transparency.verify import verify_bundle
+from govern.transparency.verify import examine_bundle
 
 STATUSES = ("active", "suspended", "revoked")
 DEPLOYMENTS_MAX = 10_000
@@ -114,7 +115,7 @@ def make_snapshot(
     version: int,
     entries: Sequence[Mapping[str, str]],
     bundles: Sequence[bytes],
-    key: Ed25519PrivateKey,
+    key: Signer,
     now: datetime,
     lifetime_seconds: int,
     lineage: str | None = None,
@@ -174,7 +175,7 @@ def open_snapshot(document: bytes, trust: TrustRoot, now: datetime) -> Snapshot:
     if len(entries) > DEPLOYMENTS_MAX:
         raise MalformedError(f"a snapshot names at most {DEPLOYMENTS_MAX} deployments")
     index = StatementIndex(
-        verify_bundle(canonical_json(bundle), trust) for bundle in value["bundles"]
+        examine_bundle(canonical_json(bundle), trust) for bundle in value["bundles"]
     )
     routes = [_route(entry, index, trust) for entry in entries]
     if len({route.deployment for route in routes}) != len(routes):
@@ -190,21 +191,23 @@ def _lineage(note: Any, trust: TrustRoot, now: datetime) -> LineageState | None:
     if not isinstance(note, str):
         raise MalformedError("a snapshot's lineage is a signed checkpoint")
     origin = note_text(note).partition("\n")[0]
-    log = trust.log(origin, now)
+    checkpoint, log = trust.open_checkpoint(note, origin)
     if log.kind != "lineage":
         raise MalformedError(f"a snapshot's lineage is not a lineage log: {origin:.100}")
-    return LineageState(note, open_checkpoint(note, log.verifier))
+    return LineageState(note, checkpoint)
 
 
 def _open_envelope(envelope: Any, trust: TrustRoot, now: datetime) -> Statement:
-    keys = trust.role_keys("snapshot", now)
-    if not keys:
+    known = [key for key in trust.keys if key.role == "snapshot"]
+    if not any(key.valid.covers(now) for key in known):
         raise UntrustedSignerError("the trust file has no snapshot key that is valid now")
-    for key in keys:
+    for key in known:
         try:
-            payload = verify_envelope(envelope, Ed25519PublicKey.from_public_bytes(key))
+            payload = verify_envelope(envelope, Ed25519PublicKey.from_public_bytes(key.public_key))
         except SignatureError:
             continue
+        if not key.valid.covers(now):
+            raise UntrustedSignerError("the snapshot is signed with a key that is not valid now")
         statement = parse_statement(payload)
         if statement.predicate_type != predicates.SNAPSHOT:
             raise MalformedError("the envelope is not a snapshot")

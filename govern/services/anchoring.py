@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from govern.domain import predicates
 from govern.errors import GovernError, ProofError, RollbackError
 from govern.services.recording import Recorder
-from govern.transparency.checkpoint import Checkpoint, open_checkpoint
+from govern.transparency.checkpoint import Checkpoint
 from govern.transparency.digest import digest_of
 from govern.transparency.encoding import b64, format_time, unb64
 from govern.transparency.merkle import verify_consistency
@@ -94,7 +94,7 @@ def anchor_gate(recorder: Recorder, gate: GateLog, *, signer: str) -> VerifiedSt
             anchored last: it was rolled back, or rewritten.
     """
     note = gate.checkpoint_note()
-    checkpoint = open_checkpoint(note, recorder.trust.log(gate.origin).verifier)
+    checkpoint = recorder.trust.open_checkpoint(note, gate.origin)[0]
     known = newest_anchored(recorder, gate.origin)
     if known is not None:
         _require_extends(gate, known, checkpoint)
@@ -156,7 +156,7 @@ def anchor(
     Raises:
         VerificationError: the checkpoint does not verify.
     """
-    checkpoint = open_checkpoint(checkpoint_note, recorder.trust.log(origin).verifier)
+    checkpoint = recorder.trust.open_checkpoint(checkpoint_note, origin)[0]
     known = newest_anchored(recorder, origin)
     if checkpoint.size <= (known.size if known is not None else 0):
         return None

@@ -9,7 +9,13 @@ from typing import Any
 from govern.domain import predicates
 from govern.domain.assembling import StatementIndex, load_admission, load_decision, standing
 from govern.domain.evidence import EvidenceSet, decision_digest
-from govern.errors import ConflictError, NotFoundError, RefusedError, VerificationError
+from govern.errors import (
+    ConflictError,
+    NotFoundError,
+    RefusedError,
+    RevokedKeyError,
+    VerificationError,
+)
 from govern.services.recording import Recorder
 from govern.services.tracing import statements_about
 from govern.transparency.encoding import format_time
@@ -223,6 +229,13 @@ def change_admission(
 
 
 def admission_status(recorder: Recorder, admission: VerifiedStatement) -> str:
-    """Return ``active``, ``suspended`` or ``revoked`` from the statements in the log."""
+    """Return ``active``, ``suspended`` or ``revoked`` from the statements in the log.
+
+    What rests on a statement that a revoked key made void is as good as revoked.
+    """
     index = statements_about(recorder, admission.statement.subject)
+    try:
+        load_admission(index, admission.digest, recorder.trust)
+    except RevokedKeyError:
+        return "revoked"
     return standing(index, admission, recorder.trust, recorder.clock())

@@ -89,13 +89,13 @@ def gather(
     Raises:
         NotFoundError: a pack or artifact that evidence names is not stored.
     """
-    statements = sorted(recorder.all(), key=lambda item: item.log_index)
+    statements = sorted(recorder.every(), key=lambda item: item.log_index)
     files = {f"log/{name}": data for name, data in lineage_log.items()}
     for item in statements:
         short = hex_of(item.digest)[:8]
         kind = predicates.name_of(item.kind)
         files[f"statements/{item.log_index:06d}-{kind}-{short}.sigstore.json"] = item.bundle
-        if item.kind == predicates.MODEL_SIGNATURE:
+        if item.kind == predicates.MODEL_SIGNATURE and not item.void:
             files |= _artifact(item, blobs)
             if release is not None:
                 files[release_path(item)] = release(item.statement.payload, recorder.clock())

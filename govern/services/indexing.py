@@ -14,7 +14,7 @@ from govern.errors import CompletenessError, EvidenceError
 from govern.transparency.bundle import entry_body, parse_bundle
 from govern.transparency.checkpoint import Checkpoint
 from govern.transparency.trust import TrustRoot
-from govern.transparency.verify import VerifiedStatement, verify_bundle
+from govern.transparency.verify import VerifiedStatement, examine_bundle
 
 Progress = Callable[[int, int], None]
 
@@ -48,7 +48,7 @@ class Index(Protocol):
 def read_statements(
     log: BundledLog, trust: TrustRoot, start: int = 0, progress: Progress | None = None
 ) -> Iterator[VerifiedStatement]:
-    """Yield the statement of every published entry from ``start`` on, verified.
+    """Yield the statement of every published entry from ``start`` on, verified; void ones say so.
 
     Args:
         log: the lineage log.
@@ -61,7 +61,7 @@ def read_statements(
     """
     size = log.checkpoint().size
     for index, entry in enumerate(log.entries(start, size), start):
-        statement = verify_bundle(log.bundle(index), trust)
+        statement = examine_bundle(log.bundle(index), trust)
         bundle = parse_bundle(statement.bundle)
         if statement.log_index != index or entry_body(bundle.envelope, bundle.certificate) != entry:
             raise EvidenceError(f"the bundle beside log entry {index} is another statement")

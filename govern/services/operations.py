@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from govern.domain import predicates
 from govern.domain.assembling import as_of_date, evidence_document
 from govern.domain.check import CheckResult
@@ -31,6 +29,7 @@ from govern.services import (
 from govern.services.ports import ApprovalRequest, Job, Suspend
 from govern.services.recording import Recorder
 from govern.transparency.encoding import format_time
+from govern.transparency.signer import Signer
 from govern.transparency.verify import VerifiedStatement
 
 CHECK_JOB = "check"
@@ -105,7 +104,7 @@ class Operations:
         store: Store,
         blobs: Blobs,
         packs: Callable[[], Sequence[Pack]],
-        snapshot_key: Ed25519PrivateKey,
+        snapshot_key: Signer,
         identities: Mapping[str, str],
         nudge: Callable[[], None],
         snapshot_seconds: int = serving.SNAPSHOT_SECONDS,

@@ -47,7 +47,7 @@ def lineage_graph(recorder: Recorder, counts: Iterable[GateCount] = ()) -> Linea
         for admission in sorted(count.tally.admissions())
         for under in [count.tally.under(admission)]
     ]
-    return build_graph((Recorded.of(item) for item in recorder.all()), served)
+    return build_graph((Recorded.of(item) for item in recorder.every()), served)
 
 
 def resolve(
@@ -129,10 +129,10 @@ def _require_may(recorder: Recorder, suspend: Suspend) -> None:
 def _keys(
     recorder: Recorder, graph: LineageGraph, counts: Sequence[GateCount]
 ) -> dict[str, KeyUse]:
-    statements = {item.digest: item for item in recorder.all()}
+    statements = {item.digest: item for item in recorder.every()}
     trust = recorder.trust
     signed = [node for node in graph.nodes.values() if node.id in statements]
-    uses = key_uses(signed, lambda id_: statement_keys(statements[id_], trust))
+    uses = key_uses(signed, lambda id_: statement_keys(statements[id_]))
     for count in counts:
         key = gate_key(trust, count.origin)
         if key is not None:
@@ -189,7 +189,7 @@ def _admissions(
     current = {item.digest for item in current_admissions(recorder).values()}
     rows = []
     for node in of_kind(part, "admission"):
-        statement = recorder.find(node.id)
+        statement = recorder.find(node.id, void_too=True)
         assert statement is not None
         predicate = statement.statement.predicate
         status, ends = admission_status(recorder, statement), str(predicate["expires_at"])

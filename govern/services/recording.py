@@ -14,15 +14,24 @@ The order, and what a stop leaves behind at each step:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Protocol
 
 from cryptography import x509
 
+from govern.domain.voiding import counts, named
+from govern.errors import RevokedKeyError, StorageError
 from govern.transparency.bundle import LogProof, entry_body, write_bundle
 from govern.transparency.statement import make_statement
 from govern.transparency.trust import TrustRoot
-from govern.transparency.verify import VerifiedStatement, verify_bundle
+from govern.transparency.verify import VerifiedStatement, examine_bundle, verify_bundle
+
+RENEWALS_MAX = 3
+
+
+class _KeysChangedError(Exception):
+    """The keys were changed between signing and publishing; sign again."""
 
 
 class Signing(Protocol):
@@ -65,7 +74,12 @@ class StatementStore(Protocol):
 
 
 class Recorder:
-    """Records statements, and reads them back verified."""
+    """Records statements, and reads them back verified.
+
+    Args:
+        renew: takes up a newer trust file where one is in force, and says whether it did;
+            it calls ``take_up``. What is recorded is verified under the file in force.
+    """
 
     def __init__(
         self,
@@ -75,13 +89,19 @@ class Recorder:
         store: StatementStore,
         trust: TrustRoot,
         clock: Callable[[], datetime],
+        renew: Callable[[], bool] = lambda: False,
     ) -> None:
         self.trust = trust
         self.clock = clock
+        self.renew = renew
         self._signing = signing
         self._log = log
         self._store = store
         self._verified: dict[bytes, VerifiedStatement] = {}
+
+    def take_up(self, trust: TrustRoot) -> None:
+        """Believe a newer trust file; what the older one verified is verified again."""
+        self.trust, self._verified = trust, {}
 
     def record(
         self,
@@ -91,12 +111,27 @@ class Recorder:
         *,
         signer: str,
     ) -> VerifiedStatement:
-        """Record one claim by ``signer`` (an e-mail address) and return it verified."""
+        """Record one claim by ``signer`` (an e-mail address) and return it verified.
+
+        Raises:
+            VerificationError: what was signed does not verify under the trust file in force.
+            StorageError: it cannot be made durable, or the keys keep changing.
+        """
         payload = make_statement(predicate_type, subjects, predicate)
+        for _ in range(RENEWALS_MAX):
+            self.renew()
+            with suppress(_KeysChangedError):
+                return self._record(payload, signer)
+        raise StorageError("the keys are being changed just now; try again")
+
+    def _record(self, payload: bytes, signer: str) -> VerifiedStatement:
         envelope, certificate, timestamp = self._signing.sign(payload, signer, self.clock())
         made: list[VerifiedStatement] = []
 
         def keep(proofs: Sequence[LogProof]) -> list[bytes]:
+            """Run under the log's lock, which a change of keys takes too."""
+            if self.renew():
+                raise _KeysChangedError
             bundle = write_bundle(envelope, certificate, timestamp, proofs[0])
             made.append(verify_bundle(bundle, self.trust))
             return [bundle]
@@ -108,14 +143,22 @@ class Recorder:
         return verified
 
     def verified(self, bundle: bytes) -> VerifiedStatement:
-        """Verify a stored bundle; bytes verified once in this process are not verified again."""
+        """Verify a stored bundle; bytes verified once in this process are not verified again.
+
+        Raises:
+            VerificationError: it does not verify; what is void verifies, and says so.
+        """
         found = self._verified.get(bundle)
         if found is None:
-            found = self._verified[bundle] = verify_bundle(bundle, self.trust)
+            found = self._verified[bundle] = examine_bundle(bundle, self.trust)
         return found
 
     def about(self, *subjects: str) -> list[VerifiedStatement]:
-        """Return every verified statement about these digests."""
+        """Return every statement about these digests that counts."""
+        return [item for item in self.every_about(*subjects) if counts(item)]
+
+    def every_about(self, *subjects: str) -> list[VerifiedStatement]:
+        """Return every statement about these digests, the void ones too."""
         return [
             self.verified(bundle)
             for subject in subjects
@@ -123,14 +166,36 @@ class Recorder:
         ]
 
     def all(self, predicate_type: str | None = None) -> list[VerifiedStatement]:
-        """Return every verified statement (of one predicate type)."""
+        """Return every statement that counts (of one predicate type)."""
+        return [item for item in self.every(predicate_type) if counts(item)]
+
+    def every(self, predicate_type: str | None = None) -> list[VerifiedStatement]:
+        """Return every statement (of one predicate type), the void ones too.
+
+        Raises:
+            VerificationError: one does not verify under the trust file in force.
+        """
         return [self.verified(bundle) for bundle in self._store.bundles(predicate_type)]
 
     def log_note(self) -> str:
         """Return the lineage log's published checkpoint, as signed."""
         return self._log.checkpoint_note()
 
-    def find(self, digest: str) -> VerifiedStatement | None:
-        """Return the statement with this digest, verified."""
+    def void(self) -> list[VerifiedStatement]:
+        """Return what a revoked key signed too late, in log order: named gaps."""
+        found = [item for item in self.every() if item.void]
+        return sorted(found, key=lambda item: item.log_index)
+
+    def find(self, digest: str, *, void_too: bool = False) -> VerifiedStatement | None:
+        """Return the statement with this digest, verified.
+
+        Raises:
+            RevokedKeyError: it is void, and not asked for as such.
+        """
         bundle = self._store.bundle(digest)
-        return None if bundle is None else self.verified(bundle)
+        if bundle is None:
+            return None
+        found = self.verified(bundle)
+        if not void_too and not counts(found):
+            raise RevokedKeyError(f"{named(found)} is void: {found.void}")
+        return found

@@ -151,7 +151,7 @@ def statements_about(recorder: Recorder, candidate: str) -> StatementIndex:
         if digest in seen:
             continue
         seen.add(digest)
-        for item in recorder.about(digest):
+        for item in recorder.every_about(digest):
             found[item.digest] = item
             if item.kind == predicates.PROVENANCE:
                 wanted += materials(item)

@@ -17,12 +17,14 @@ from govern.errors import (
     ProofError,
     UntrustedSignerError,
 )
-from govern.transparency.canonical import canonical_json, parse_json
 from govern.transparency.checkpoint import open_checkpoint
 from govern.transparency.cosignature import Cosignature, add_cosignatures, cosignatures
 from govern.transparency.note import COSIGNATURE, NoteVerifier
+from govern.transparency.signer import Signer
 from govern.transparency.tree import Provable
-from govern.transparency.trust import TrustRoot, Window
+from govern.transparency.trust import TrustRoot
+from govern.transparency.trust_file import next_version, sign_trust
+from govern.transparency.trust_parts import Window
 from govern.transparency.witnessing import AddCheckpoint, Answer, parse_size
 
 TRIES_MAX = 3
@@ -166,14 +168,17 @@ def parse_answer(data: bytes) -> Answer:
     return Answer(int(status), body)
 
 
-def trust_witness(data: bytes, vkey: str, now: datetime, threshold: int | None) -> bytes:
-    """Return the trust file with a witness added, valid from ``now`` on.
+def trust_witness(
+    data: bytes, vkey: str, now: datetime, threshold: int | None, *, root: Signer
+) -> bytes:
+    """Return the next trust file, with a witness added, valid from ``now`` on.
 
     Args:
         data: ``trust.json``.
         vkey: the witness's public key, a C2SP verifier key of type 0x04.
         now: start of its validity.
         threshold: how many witnesses verifiers shall ask for; None leaves it.
+        root: signs it.
 
     Raises:
         MalformedError: not such a key.
@@ -188,9 +193,9 @@ def trust_witness(data: bytes, vkey: str, now: datetime, threshold: int | None) 
     wanted = trust.witness_threshold if threshold is None else threshold
     if not 0 <= wanted <= len(names):
         raise InvalidRequestError(f"{wanted} of {len(names)} witnesses cannot be asked for")
-    value = parse_json(data)
+    value = next_version(data, now=now, reason=f"added witness {verifier.name}")
     valid = Window(now.replace(microsecond=0)).to_json()
     row = {"name": verifier.name, "vkey": vkey, "validFor": valid}
     value["witnesses"] = [*value.get("witnesses", []), row]
     value["thresholds"] = {**value["thresholds"], "witness": wanted}
-    return canonical_json(value)
+    return sign_trust(value, [root])

@@ -24,7 +24,7 @@ from govern.transparency.note import (
     signature_line,
     signature_lines,
 )
-from govern.transparency.trust import TrustedWitness
+from govern.transparency.trust_parts import TrustedWitness
 
 _SECONDS_MAX = 253_402_300_799  # the end of the year 9999, the last that dates can name
 _SIGNATURE_BYTES = 8 + 64

@@ -11,14 +11,12 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from govern.errors import MalformedError, SignatureError
 from govern.transparency.encoding import b64, unb64
+from govern.transparency.signer import PrivateKey, PublicKey, as_signer
 from govern.transparency.statement import PAYLOAD_TYPE
-
-PrivateKey = ec.EllipticCurvePrivateKey | Ed25519PrivateKey
-PublicKey = ec.EllipticCurvePublicKey | Ed25519PublicKey
 
 
 def pae(payload: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
@@ -29,11 +27,7 @@ def pae(payload: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
 
 def sign_envelope(payload: bytes, key: PrivateKey) -> dict[str, Any]:
     """Return an envelope over an in-toto payload, signed with Ed25519 or ECDSA/SHA-256."""
-    message = pae(payload)
-    if isinstance(key, Ed25519PrivateKey):
-        signature = key.sign(message)
-    else:
-        signature = key.sign(message, ec.ECDSA(hashes.SHA256()))
+    signature = as_signer(key).sign(pae(payload))
     return {
         "payload": b64(payload),
         "payloadType": PAYLOAD_TYPE,

@@ -27,6 +27,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from govern.errors import MalformedError, UntrustedSignerError
 from govern.transparency import der
+from govern.transparency.signer import PrivateKey, as_signer, certifying_key, p256_public
 from govern.transparency.timestamp import check_chain
 
 _ISSUER_V1 = ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
@@ -53,25 +54,51 @@ def name(organization: str, common_name: str) -> x509.Name:
     )
 
 
-def make_ca(
-    subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, now: datetime, days: int = 3650
+def make_root(
+    subject: x509.Name, key: PrivateKey, *, now: datetime, days: int = 7300
 ) -> x509.Certificate:
-    """Return a self-signed authority that may sign leaves and revocation lists."""
+    """Return the self-signed root, which may certify one authority below it."""
+    return _authority(subject, subject, key, key, 1, now, days)
+
+
+def make_ca(
+    subject: x509.Name,
+    key: PrivateKey,
+    *,
+    root_key: PrivateKey,
+    root_cert: x509.Certificate,
+    now: datetime,
+    days: int = 3650,
+) -> x509.Certificate:
+    """Return an authority under the root that may sign leaves and revocation lists."""
+    return _authority(subject, root_cert.subject, key, root_key, 0, now, days)
+
+
+def _authority(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: PrivateKey,
+    issuer_key: PrivateKey,
+    below: int,
+    now: datetime,
+    days: int,
+) -> x509.Certificate:
+    public, above = (p256_public(as_signer(one)) for one in (key, issuer_key))
     return (
-        _builder(subject, subject, key.public_key(), now, days)
-        .add_extension(x509.BasicConstraints(True, 0), True)
+        _builder(subject, issuer, public, now, days)
+        .add_extension(x509.BasicConstraints(True, below), True)
         .add_extension(_key_usage(key_cert_sign=True, crl_sign=True), True)
-        .add_extension(_key_id(key), False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), False)
-        .sign(key, hashes.SHA256())
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(above), False)
+        .sign(certifying_key(issuer_key), hashes.SHA256())
     )
 
 
 def make_service_cert(
     subject: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
+    key: PrivateKey,
     *,
-    ca_key: ec.EllipticCurvePrivateKey,
+    ca_key: PrivateKey,
     ca_cert: x509.Certificate,
     purpose: str,
     now: datetime,
@@ -82,7 +109,8 @@ def make_service_cert(
     Report signing wants nonRepudiation and no code-signing-only EKU, so that PDF
     viewers, pyHanko and pdfsig all accept it.
     """
-    builder = _builder(subject, ca_cert.subject, key.public_key(), now, days)
+    public, above = (p256_public(as_signer(one)) for one in (key, ca_key))
+    builder = _builder(subject, ca_cert.subject, public, now, days)
     builder = builder.add_extension(x509.BasicConstraints(False, None), True)
     if purpose == "timestamp":
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
@@ -92,11 +120,9 @@ def make_service_cert(
         both = _key_usage(digital_signature=True, content_commitment=True)
         builder = builder.add_extension(both, True)
     return (
-        builder.add_extension(_key_id(key), False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False
-        )
-        .sign(ca_key, hashes.SHA256())
+        builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(public), False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(above), False)
+        .sign(certifying_key(ca_key), hashes.SHA256())
     )
 
 
@@ -104,15 +130,16 @@ def issue_identity(
     identity: Identity,
     public_key: ec.EllipticCurvePublicKey,
     *,
-    ca_key: ec.EllipticCurvePrivateKey,
+    ca_key: PrivateKey,
     ca_cert: x509.Certificate,
-    ct_key: ec.EllipticCurvePrivateKey,
+    ct_key: PrivateKey,
     now: datetime,
     minutes: int = 10,
 ) -> x509.Certificate:
     """Return a leaf for ``identity`` with one embedded certificate timestamp."""
     issuer = identity.issuer.encode()
     start = now.replace(microsecond=0) - timedelta(minutes=1)
+    above, certifier = p256_public(as_signer(ca_key)), as_signer(ct_key)
     builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([]))
@@ -124,20 +151,17 @@ def issue_identity(
         .add_extension(_key_usage(digital_signature=True), True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(above), False)
         .add_extension(x509.SubjectAlternativeName([x509.RFC822Name(identity.email)]), True)
         .add_extension(x509.UnrecognizedExtension(_ISSUER_V1, issuer), False)
         .add_extension(x509.UnrecognizedExtension(_ISSUER_V2, der.tlv(der.UTF8, issuer)), False)
     )
-    tbs = builder.sign(ca_key, hashes.SHA256()).tbs_certificate_bytes
+    issuing = certifying_key(ca_key)
+    tbs = builder.sign(issuing, hashes.SHA256()).tbs_certificate_bytes
     signed = _sct_input(tbs, ca_cert, int(now.timestamp() * 1000))
-    signature = ct_key.sign(signed, ec.ECDSA(hashes.SHA256()))
-    listed = der.tlv(der.OCTET_STRING, _sct_list(ct_key.public_key(), now, signature))
-    return builder.add_extension(x509.UnrecognizedExtension(_SCT_LIST, listed), False).sign(
-        ca_key, hashes.SHA256()
-    )
+    listed = _sct_list(p256_public(certifier), now, certifier.sign(signed))
+    held = x509.UnrecognizedExtension(_SCT_LIST, der.tlv(der.OCTET_STRING, listed))
+    return builder.add_extension(held, False).sign(issuing, hashes.SHA256())
 
 
 def verify_identity(
@@ -173,6 +197,14 @@ def verify_identity(
     check_chain([cert, *ca_chain], at, "signing")
     _verify_sct(cert, ca_chain[0], ct_keys)
     return Identity(email, issuer)
+
+
+def certificate_log_of(cert: x509.Certificate) -> bytes:
+    """Return the id (SHA-256 of its key) of the log that certified ``cert``; verified before."""
+    (sct,) = cert.extensions.get_extension_for_class(
+        x509.PrecertificateSignedCertificateTimestamps
+    ).value
+    return bytes(sct.log_id)
 
 
 def _verify_sct(cert: x509.Certificate, ca: x509.Certificate, ct_keys: Sequence[bytes]) -> None:
@@ -233,10 +265,6 @@ def _builder(
         .not_valid_before(start)
         .not_valid_after(start + days * _DAY)
     )
-
-
-def _key_id(key: ec.EllipticCurvePrivateKey) -> x509.SubjectKeyIdentifier:
-    return x509.SubjectKeyIdentifier.from_public_key(key.public_key())
 
 
 def _key_usage(**on: bool) -> x509.KeyUsage:

@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from govern.errors import MalformedError, SignatureError
 from govern.transparency.encoding import b64, unb64
+from govern.transparency.signer import Signer, ed25519_public
 
 NOTE_BYTES_MAX = 1 << 20
 SIGNATURES_MAX = 16
@@ -76,12 +77,12 @@ class NoteVerifier:
 
 
 class NoteSigner:
-    """A private key that signs notes under a name."""
+    """An Ed25519 key that signs notes under a name."""
 
-    def __init__(self, name: str, private_key: Ed25519PrivateKey) -> None:
+    def __init__(self, name: str, key: Signer) -> None:
         self.name = name
-        self._key = private_key
-        self.verifier = NoteVerifier(name, private_key.public_key().public_bytes_raw())
+        self._key = key
+        self.verifier = NoteVerifier(name, ed25519_public(key))
 
     @property
     def vkey(self) -> str:

@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from govern.errors import MalformedError, SignatureError
 from govern.transparency.canonical import parse_json
-from govern.transparency.envelope import PublicKey, pae
+from govern.transparency.envelope import pae
+from govern.transparency.signer import PublicKey
 
 SIGNATURES_MAX = 64
 _HASH_BY_BITS: dict[int, hashes.HashAlgorithm] = {

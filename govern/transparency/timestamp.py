@@ -20,6 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from govern.errors import MalformedError, SignatureError, UntrustedSignerError
 from govern.transparency import der
 from govern.transparency.der import Node
+from govern.transparency.signer import PrivateKey, as_signer
 
 _SIGNED_DATA = der.oid("1.2.840.113549.1.7.2")
 _TST_INFO = der.oid("1.2.840.113549.1.9.16.1.4")
@@ -38,7 +39,7 @@ def make_timestamp(
     data: bytes,
     *,
     now: datetime,
-    tsa_key: ec.EllipticCurvePrivateKey,
+    tsa_key: PrivateKey,
     tsa_cert: x509.Certificate,
     serial: int,
 ) -> bytes:
@@ -55,7 +56,7 @@ def make_timestamp(
     )
     info = der.tlv(der.SEQUENCE, der.integer(1), _POLICY, imprint, der.integer(serial), moment)
     attributes = _attributes(info, tsa_cert)
-    signature = tsa_key.sign(der.tlv(der.SET, attributes), ec.ECDSA(hashes.SHA256()))
+    signature = as_signer(tsa_key).sign(der.tlv(der.SET, attributes))
     signer = der.tlv(
         der.SEQUENCE,
         der.integer(1),
@@ -96,6 +97,15 @@ def _attributes(info: bytes, cert: x509.Certificate) -> bytes:
 
 def _attribute(kind: bytes, value: bytes) -> bytes:
     return der.tlv(der.SEQUENCE, kind, der.tlv(der.SET, value))
+
+
+def names_authority(response: bytes, cert: x509.Certificate) -> bool:
+    """Say whether a response names ``cert`` as its signer (RFC 5816); nothing is verified."""
+    try:
+        named = _named_certificate(_attribute_values(_parse(response)[1]))
+    except (MalformedError, ValueError, KeyError, IndexError):
+        return False
+    return named == hashlib.sha256(cert.public_bytes(Encoding.DER)).digest()
 
 
 def verify_timestamp(

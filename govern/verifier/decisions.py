@@ -18,12 +18,14 @@ from govern.domain.assembling import (
     standing,
 )
 from govern.domain.evidence import EvidenceSet, decision_digest, decision_value
+from govern.domain.voiding import resting_on
 from govern.errors import (
     CompletenessError,
     ExpiredError,
     MalformedError,
     PolicyError,
     ReplayError,
+    RevokedKeyError,
 )
 from govern.policy.document import Pack, load_pack
 from govern.policy.evaluate import evaluate
@@ -59,12 +61,19 @@ def verify_admissions(
 
     Raises:
         EvidenceError, UntrustedSignerError: the evidence does not hold.
+        RevokedKeyError: no admission is left: what revoked keys signed too late is void.
         ExpiredError: no admission to a deployment was in force at ``as_of``.
     """
     at, admitted = as_of or made_at, {}
     states: dict[str, list[str | None]] = {}
+    refused = [resting_on(item, "the dossier") for item in _void_admissions(index)]
     for admission in index.of_kind(predicates.ADMISSION):
-        evidence = load_admission(index, admission.digest, trust)
+        try:
+            evidence = load_admission(index, admission.digest, trust)
+        except RevokedKeyError as error:
+            refused.append(error)
+            proved.cannot(f"The admission at log entry {admission.log_index}: {error}.")
+            continue
         ended = _ended(index, evidence, trust, at)
         states.setdefault(str(admission.statement.predicate["deployment"]), []).append(ended)
         admitted[admission.digest] = evidence
@@ -72,6 +81,8 @@ def verify_admissions(
             f"{_describe(evidence, admission)} At {format_time(at)}: "
             f"{ended or 'the admission was in force'}."
         )
+    if refused and not admitted:
+        raise refused[0]
     proved.counts["admissions"] = len(admitted)
     proved.counts["in_force"] = sum(found.count(None) for found in states.values())
     if as_of is not None:
@@ -111,6 +122,10 @@ def _require_in_force(states: Mapping[str, Sequence[str | None]], as_of: datetim
             )
 
 
+def _void_admissions(index: StatementIndex) -> list[VerifiedStatement]:
+    return [item for item in index.void.values() if item.kind == predicates.ADMISSION]
+
+
 def require_standing(
     index: StatementIndex, admission: VerifiedStatement, trust: TrustRoot, at: datetime
 ) -> None:
@@ -139,7 +154,11 @@ def replay_decisions(
     outcomes = []
     for decision in index.of_kind(predicates.SVR):
         value = decision_value(decision)
-        evidence = load_decision(index, decision, trust)
+        try:
+            evidence = load_decision(index, decision, trust)
+        except RevokedKeyError as error:
+            proved.cannot(f"The decision at log entry {decision.log_index}: {error}.")
+            continue
         as_of = parse_time(f"{value.get('as_of')}T00:00:00Z")
         loaded = [_pack(pack, packs) for pack in value.get("packs", [])]
         try:

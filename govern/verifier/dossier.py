@@ -26,6 +26,7 @@ from govern.domain import predicates
 from govern.domain.assembling import StatementIndex
 from govern.domain.dossier import MANIFEST, MEDIA_TYPE, SEAL
 from govern.domain.evidence import require_service
+from govern.domain.voiding import counts_against, named
 from govern.errors import (
     CompletenessError,
     DigestMismatchError,
@@ -43,7 +44,7 @@ from govern.transparency.digest import digest_of, folder_digest, from_hex, hex_o
 from govern.transparency.merkle import leaf_hash
 from govern.transparency.tree import Frontier
 from govern.transparency.trust import TrustRoot
-from govern.transparency.verify import VerifiedStatement, verify_bundle
+from govern.transparency.verify import VerifiedStatement, examine_bundle, verify_bundle
 from govern.verifier.anchors import verify_extends
 from govern.verifier.decisions import replay_decisions, verify_admissions
 from govern.verifier.gates import Shown, verify_gates
@@ -52,8 +53,10 @@ from govern.verifier.proved import Proved
 from govern.verifier.reading import Files, digest_in
 from govern.verifier.releases import verify_releases
 from govern.verifier.report import verify_report
+from govern.verifier.times import in_order
 
 REPORT = "report.pdf"
+VOID_SENTENCES_MAX = 20
 
 
 def verify_dossier(files: Files, trust: TrustRoot, as_of: datetime | None = None) -> Proved:
@@ -72,6 +75,7 @@ def verify_dossier(files: Files, trust: TrustRoot, as_of: datetime | None = None
     seal = _open_seal(files, trust)
     statements = _verify_statements(files, trust, proved)  # (1)
     edge = _verify_lineage_log(files, trust, statements, seal, proved)  # (2)
+    statements = in_order(statements, trust.revoked)
     index = StatementIndex(statements)
     admitted = verify_admissions(  # (3)
         index, trust, proved, made_at=seal.proven_at, as_of=as_of
@@ -84,6 +88,7 @@ def verify_dossier(files: Files, trust: TrustRoot, as_of: datetime | None = None
     _verify_anchored(files, trust, seal, seen, proved)  # (6)
     _verify_reports(files, index, trust, proved)  # (9)
     _verify_seal(files, seal, edge, proved)  # (10)
+    _say_void(statements, proved)
     _say_limits(index, proved)
     return proved
 
@@ -105,7 +110,7 @@ def _verify_statements(files: Files, trust: TrustRoot, proved: Proved) -> list[V
     statements = []
     for name in sorted(name for name in files if name.startswith("statements/")):
         try:
-            statements.append(verify_bundle(files[name], trust))
+            statements.append(examine_bundle(files[name], trust))
         except VerificationError as error:
             raise type(error)(f"{name}: {error}") from None
     signers = {item.signer for item in statements}
@@ -124,7 +129,7 @@ def _verify_lineage_log(
     seal: VerifiedStatement,
     proved: Proved,
 ) -> Frontier:
-    checkpoint = open_note(files, "log", trust, seal.checkpoint.origin)
+    checkpoint, log = open_note(files, "log", trust, seal.checkpoint.origin)
     seen = witnessed(files, "log", trust)
     entries: list[bytes] = []
     states = [
@@ -148,6 +153,8 @@ def _verify_lineage_log(
             raise EvidenceError(f"lineage log entry {item.log_index} is another statement")
         state = KnownState(item.checkpoint.size, item.checkpoint.root, "a statement's checkpoint")
         check_reach([state], checkpoint.size)
+    newest = max(statements, key=lambda item: item.log_index, default=seal)
+    log.require_not_ended(newest.proven_at)
     proved.say(
         f"The lineage log is whole: {checkpoint.size} entries, every one with its statement, "
         "and no state of it that was signed before was rewritten.",
@@ -170,7 +177,7 @@ def _verify_anchored(
     seen: Sequence[KnownState],
     proved: Proved,
 ) -> None:
-    checkpoint = open_note(files, "log", trust, seal.checkpoint.origin)
+    checkpoint, _ = open_note(files, "log", trust, seal.checkpoint.origin)
     verify_extends(files, checkpoint, seen)
     if not seen:
         proved.cannot("That gates saw this lineage log: none of them put its checkpoint on record.")
@@ -222,6 +229,17 @@ def _verify_reports(files: Files, index: StatementIndex, trust: TrustRoot, prove
     proved.say(
         "The report here is named in the log; its seal and attached facts verify.", reports=1
     )
+
+
+def _say_void(statements: Sequence[VerifiedStatement], proved: Proved) -> None:
+    void = [item for item in statements if item.void]
+    for item in void[:VOID_SENTENCES_MAX]:
+        how = "counts against the model alone" if counts_against(item) else "counts for nothing"
+        proved.cannot(f"What {named(item)} says: {item.void}; it {how}.")
+    if len(void) > VOID_SENTENCES_MAX:
+        proved.cannot(f"What {len(void) - VOID_SENTENCES_MAX} more such statements say.")
+    if void:
+        proved.counts["void"] = len(void)
 
 
 def _say_limits(index: StatementIndex, proved: Proved) -> None:

@@ -24,7 +24,6 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from govern.errors import CompletenessError, DigestMismatchError, MalformedError
 from govern.transparency.canonical import parse_json
 from govern.transparency.encoding import format_time
-from govern.transparency.envelope import PublicKey
 from govern.transparency.oms import (
     Manifest,
     is_key_bundle,
@@ -32,11 +31,13 @@ from govern.transparency.oms import (
     parse_key_bundle,
     verify_key_bundle,
 )
+from govern.transparency.signer import PublicKey
 from govern.transparency.threshold import is_envelope, verify_threshold
 from govern.transparency.trust import TrustRoot
+from govern.transparency.verify import proven_time
 from govern.verifier.proved import Proved
 from govern.verifier.reading import read_file
-from govern.verifier.releases import proven_time, verify_release
+from govern.verifier.releases import verify_release
 
 FILES_MAX = 200_000
 KEY_BYTES_MAX = 64 << 10
@@ -109,7 +110,7 @@ def verify_foreign(data: bytes, trust: TrustRoot, given: Given) -> Proved:
 def _verify_time(data: bytes, trust: TrustRoot, given: Given) -> Proved:
     if given.artifact is None:
         raise MalformedError("a timestamp is about a file; name it with --artifact")
-    at = proven_time(data, read_file(given.artifact, ARTIFACT_BYTES_MAX), trust)
+    _, at = proven_time(data, read_file(given.artifact, ARTIFACT_BYTES_MAX), trust)
     proved = Proved()
     proved.say(
         f"The timestamp authority saw {given.artifact.name} at {format_time(at)}.", timestamps=1

@@ -14,7 +14,7 @@ from struct import Struct
 from typing import Any
 
 from govern.domain import predicates
-from govern.domain.assembling import StatementIndex
+from govern.domain.assembling import StatementIndex, load_admission
 from govern.domain.evidence import EvidenceSet, require_service
 from govern.domain.gate_record import LEAF_BYTES, GateRecord, commitment, parse_leaf
 from govern.errors import (
@@ -33,6 +33,7 @@ from govern.verifier.decisions import require_standing
 from govern.verifier.logs import KnownState, open_note, walk_log, witnessed
 from govern.verifier.proved import Proved
 from govern.verifier.reading import Files, lines_of
+from govern.verifier.times import check_gate_key
 
 RECEIPTS = "receipts.txt"
 _SEQUENCE = Struct(">Q40x")
@@ -75,7 +76,7 @@ def verify_gates(shown: Shown, seal: VerifiedStatement, proved: Proved) -> list[
 
 def _verify_gate(shown: Shown, gate: Mapping[str, Any], proved: Proved) -> list[KnownState]:
     folder, records = f"gates/{gate['name']}", [int(number) for number in gate["records"]]
-    checkpoint = open_note(shown.files, folder, shown.trust, gate["origin"])
+    checkpoint, log = open_note(shown.files, folder, shown.trust, gate["origin"])
     witnessed(shown.files, folder, shown.trust)
     states = [
         *_anchors(shown, gate["origin"], folder),
@@ -85,6 +86,8 @@ def _verify_gate(shown: Shown, gate: Mapping[str, Any], proved: Proved) -> list[
     walk_log(shown.files, folder, checkpoint, states, look)  # (6)
     receipts = look.finish(checkpoint.size, gate.get("receipts", 0))
     _require_anchors(shown, gate["origin"], look.lineage)
+    anchors = _anchors_of(shown.index, gate["origin"])
+    check_gate_key(log, checkpoint.size, look.newest, anchors)
     proved.say(
         f"The gate log {gate['origin']} is whole: {checkpoint.size} records without a gap; no "
         f"state of it that was anchored was rewritten; {len(records)} records shown here fit "
@@ -115,11 +118,15 @@ def _require_anchors(shown: Shown, origin: str, lineage: LineageSeen) -> None:
 
 
 def _anchors(shown: Shown, origin: str, folder: str) -> Iterator[KnownState]:
-    for item in shown.index.of_kind(predicates.ANCHOR):
+    for item in _anchors_of(shown.index, origin):
         said = item.statement.predicate
-        if said.get("origin") == origin:
-            require_service(item, shown.trust)
-            yield KnownState(int(said["tree_size"]), unb64(said["root"], "root"), folder)
+        require_service(item, shown.trust)
+        yield KnownState(int(said["tree_size"]), unb64(said["root"], "root"), folder)
+
+
+def _anchors_of(index: StatementIndex, origin: str) -> list[VerifiedStatement]:
+    anchors = index.of_kind(predicates.ANCHOR)
+    return [item for item in anchors if item.statement.predicate.get("origin") == origin]
 
 
 class _Look:
@@ -130,6 +137,7 @@ class _Look:
         self.lineage = LineageSeen(shown.trust, shown.lineage, folder)
         self._records = sorted(set(records), reverse=True)
         self._receipts = _Receipts(shown, folder, origin)
+        self.newest: bytes | None = None
 
     def __call__(self, first: int, entries: Sequence[bytes]) -> None:
         """Check one bundle."""
@@ -141,6 +149,7 @@ class _Look:
                 raise CompletenessError(
                     f"{self._folder}: leaf {first + place} carries sequence number {seq}"
                 )
+        self.newest = entries[-1] if entries else self.newest
         end = first + len(entries)
         while self._records and self._records[-1] < end:
             number = self._records.pop()
@@ -258,6 +267,7 @@ def _verify_admitted(record: GateRecord, shown: Shown, at_us: int) -> None:
         return
     evidence = shown.admitted.get(record.admission)
     if evidence is None or evidence.admission is None:
+        load_admission(shown.index, record.admission, shown.trust)
         raise EvidenceError(f"record {record.seq} quotes an admission that is not here")
     if record.candidate != evidence.digest:
         raise EvidenceError(f"record {record.seq} names another model than its admission")

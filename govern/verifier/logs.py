@@ -17,7 +17,7 @@ from govern.errors import (
     SignatureError,
     VerificationError,
 )
-from govern.transparency.checkpoint import Checkpoint, open_checkpoint
+from govern.transparency.checkpoint import Checkpoint
 from govern.transparency.cosignature import Cosignature, require_witnesses
 from govern.transparency.merkle import leaf_hash
 from govern.transparency.note import note_text
@@ -28,7 +28,8 @@ from govern.transparency.tiles import (
     tile_path,
 )
 from govern.transparency.tree import TILE_LEVELS, Frontier, fold
-from govern.transparency.trust import TrustedLog, TrustRoot
+from govern.transparency.trust import TrustRoot
+from govern.transparency.trust_parts import TrustedLog
 
 Visit = Callable[[int, Sequence[bytes]], None]
 
@@ -42,8 +43,12 @@ class KnownState:
     what: str
 
 
-def open_note(files: Mapping[str, bytes], folder: str, trust: TrustRoot, origin: str) -> Checkpoint:
-    """Return the checkpoint of the log ``origin``, verified.
+def open_note(
+    files: Mapping[str, bytes], folder: str, trust: TrustRoot, origin: str
+) -> tuple[Checkpoint, TrustedLog]:
+    """Return the checkpoint of the log ``origin``, verified, and the key that signed it.
+
+    That key's window is the caller's to check, against the newest entry's time.
 
     Raises:
         CompletenessError: it is missing.
@@ -59,11 +64,11 @@ def open_note(files: Mapping[str, bytes], folder: str, trust: TrustRoot, origin:
         text = note.decode("utf-8")
     except UnicodeDecodeError:
         raise MalformedError(f"{name} is not text") from None
-    trust.log(origin)
+    trust.log_keys(origin)
     checkpoint, log = open_trusted(text, trust)
     if log.origin != origin:
         raise SignatureError(f"{name} is signed by {log.origin}, not by {origin}")
-    return checkpoint
+    return checkpoint, log
 
 
 def open_trusted(note: str, trust: TrustRoot) -> tuple[Checkpoint, TrustedLog]:
@@ -73,15 +78,7 @@ def open_trusted(note: str, trust: TrustRoot) -> tuple[Checkpoint, TrustedLog]:
         UntrustedSignerError: the trust file does not name the log.
         SignatureError, CheckpointError: none of its keys signed.
     """
-    origin = note_text(note).partition("\n")[0]
-    failure: VerificationError | None = None
-    for log in [trust.log(origin), *(log for log in trust.logs if log.origin == origin)]:
-        try:
-            return open_checkpoint(note, log.verifier), log
-        except SignatureError as error:
-            failure = failure or error
-    assert failure is not None
-    raise failure
+    return trust.open_checkpoint(note, note_text(note).partition("\n")[0])
 
 
 def witnessed(files: Mapping[str, bytes], folder: str, trust: TrustRoot) -> list[Cosignature]:

@@ -31,8 +31,9 @@ from govern.errors import (
 )
 from govern.transparency import der
 from govern.transparency.der import Node
-from govern.transparency.timestamp import check_chain, verify_timestamp
+from govern.transparency.timestamp import check_chain
 from govern.transparency.trust import TrustRoot
+from govern.transparency.verify import proven_time
 from govern.verifier.pdf import Pdf, SealField
 
 SEAL_BYTES_MAX = 1 << 18
@@ -106,9 +107,9 @@ def check_valid(seal: Seal, trust: TrustRoot, at: datetime) -> None:
     Raises:
         UntrustedSignerError: it does not, or was not.
     """
-    check_chain([seal.certificate, *trust.ca_chain], at, "report")
-    if not trust.ca_valid.covers(at):
-        raise UntrustedSignerError(f"the certificate authority was not valid at {at:%Y-%m-%d}")
+    signer = trust.authority(seal.certificate, trust.report_signers, at, "report signer")
+    own = () if seal.certificate == signer.chain[0] else (seal.certificate,)
+    check_chain([*own, *signer.chain], at, "report")
 
 
 def _covered(pdf: Pdf, field: SealField) -> bytes:
@@ -190,8 +191,8 @@ def _attribute_values(attributes: Node) -> dict[bytes, bytes]:
 def _signer(cms: _Cms, values: dict[bytes, bytes], trust: TrustRoot) -> x509.Certificate:
     """Return the certificate that the signed attributes bind; nothing else may be enclosed."""
     bound = values.get(_SIGNING_CERTIFICATE_V2, b"")
-    authorities = {_der(cert) for cert in trust.ca_chain}
-    mine = [held for held in cms.certificates if held not in authorities]
+    above = {_der(cert) for signer in trust.report_signers for cert in signer.chain[1:]}
+    mine = [held for held in cms.certificates if held not in above]
     if len(mine) != 1 or len(set(cms.certificates)) != len(cms.certificates):
         raise UntrustedSignerError("the seal is not by a certificate of the trusted authority")
     hashed = der.tlv(der.OCTET_STRING, hashlib.sha256(mine[0]).digest())
@@ -254,7 +255,4 @@ def _proven_at(cms: _Cms, trust: TrustRoot) -> datetime | None:
         return None
     granted = der.tlv(der.SEQUENCE, der.integer(0))
     response = der.tlv(der.SEQUENCE, granted, cms.token)
-    at = verify_timestamp(response, cms.signature, tsa_chain=trust.tsa_chain)
-    if not trust.tsa_valid.covers(at):
-        raise UntrustedSignerError("the seal's time lies outside the authority's validity window")
-    return at
+    return proven_time(response, cms.signature, trust)[1]

@@ -6,16 +6,16 @@ entry. Nothing in it is believed before its hash was found in the tree.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from govern.domain.gate_record import parse_leaf
+from govern.domain.gate_record import leaf_time, parse_leaf
 from govern.errors import MalformedError
 from govern.transparency.canonical import canonical_json, parse_json
 from govern.transparency.cosignature import Cosignature, describe, require_witnesses
 from govern.transparency.encoding import format_time
 from govern.transparency.tlog_proof import parse_tlog_proof
 from govern.transparency.trust import TrustRoot
+from govern.transparency.trust_parts import TrustedLog
 from govern.verifier.logs import open_trusted
 
 
@@ -35,7 +35,7 @@ def verify_proof(data: bytes, trust: TrustRoot) -> tuple[str, str]:
     checkpoint, log = open_trusted(proof.note, trust)
     seen = require_witnesses(proof.note, trust.witnesses, trust.witness_threshold)
     proof.check(proof.extra, checkpoint)
-    what = _record(proof.extra) if log.kind == "gate" else _statement(proof.extra)
+    what = _record(proof.extra, log) if log.kind == "gate" else _statement(proof.extra)
     sentence = (
         f"{what} stands at index {proof.index} of {log.origin}, whose checkpoint of "
         f"{checkpoint.size} entries the log signed{_witnessed(seen)}."
@@ -47,9 +47,10 @@ def _witnessed(seen: list[Cosignature]) -> str:
     return f" and witnesses cosigned: {describe(seen)}" if seen else ""
 
 
-def _record(leaf: bytes) -> str:
+def _record(leaf: bytes, log: TrustedLog) -> str:
     seq, at_us, _ = parse_leaf(leaf)
-    at = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=min(at_us, 2**57))
+    at = leaf_time(at_us)
+    log.require_not_ended(at)
     return f"Record {seq}, made at {format_time(at)},"
 
 

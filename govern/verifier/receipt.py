@@ -25,7 +25,8 @@ from govern.transparency.tiles import TILE_WIDTH, entries_path, parse_entry_bund
 from govern.transparency.tlog_proof import MAGIC, TlogProof, parse_tlog_proof
 from govern.transparency.tree import TileTree
 from govern.transparency.trust import TrustRoot
-from govern.transparency.verify import verify_bundle
+from govern.transparency.trust_parts import TrustedLog
+from govern.transparency.verify import examine_bundle
 from govern.verifier.logs import open_note, open_trusted, witnessed
 from govern.verifier.proved import Proved
 from govern.verifier.reading import (
@@ -78,20 +79,20 @@ def _with_proof(receipt: Receipt, proof: TlogProof, trust: TrustRoot) -> Proved:
     named = (receipt.origin, receipt.index, receipt.leaf)
     if named != (proof.origin, proof.index, proof.extra):
         raise ProofError("the proof is of another entry than the receipt names")
-    checkpoint, _ = open_trusted(proof.note, trust)
+    checkpoint, log = open_trusted(proof.note, trust)
     require_witnesses(proof.note, trust.witnesses, trust.witness_threshold)
     proof.check(receipt.leaf, checkpoint)
-    proved = _found(receipt.leaf, checkpoint)
+    proved = _found(receipt.leaf, checkpoint, log)
     if receipt.admission:
         proved.cannot("The admission that the receipt quotes: compare it with the dossier.")
     return proved
 
 
 def _with_log(receipt: Receipt, files: Files, trust: TrustRoot) -> Proved:
-    trust.log(receipt.origin)
+    trust.log_keys(receipt.origin)
     folder = _folder_of(receipt.origin, files)
     prefix = f"{folder}/" if folder else ""
-    checkpoint = open_note(files, folder, trust, receipt.origin)  # (1)
+    checkpoint, log = open_note(files, folder, trust, receipt.origin)  # (1)
     witnessed(files, folder, trust)
     if receipt.index >= checkpoint.size:
         raise CompletenessError(
@@ -106,7 +107,7 @@ def _with_log(receipt: Receipt, files: Files, trust: TrustRoot) -> Proved:
         proof=tree.inclusion(receipt.index),
         root=checkpoint.root,
     )
-    proved = _found(receipt.leaf, checkpoint)
+    proved = _found(receipt.leaf, checkpoint, log)
     if MANIFEST not in files:
         proved.cannot("The admission that the receipt quotes: compare it with the dossier.")
     else:
@@ -150,16 +151,19 @@ def _require_admission(receipt: Receipt, files: Files, trust: TrustRoot) -> None
     if receipt.admission is None:
         return
     for name in sorted(name for name in files if name.startswith("statements/")):
-        statement = verify_bundle(files[name], trust)
+        statement = examine_bundle(files[name], trust)
+        if statement.void:
+            continue
         if statement.digest == receipt.admission and statement.kind == predicates.ADMISSION:
             return
     raise EvidenceError("the receipt quotes an admission that is not in the dossier")
 
 
-def _found(leaf: bytes, checkpoint: Checkpoint) -> Proved:
+def _found(leaf: bytes, checkpoint: Checkpoint, log: TrustedLog) -> Proved:
     seq, at_us, _ = parse_leaf(leaf)
     proved = Proved()
     at = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=min(at_us, 2**57))
+    log.require_not_ended(at)
     proved.say(
         f"Record {seq} of {checkpoint.origin}, made at {format_time(at)}, is in its log of "
         f"{checkpoint.size} entries, where the receipt says.",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
@@ -24,8 +23,8 @@ from govern.transparency.oms import (
     parse_key_bundle,
     verify_key_bundle,
 )
-from govern.transparency.timestamp import verify_timestamp
 from govern.transparency.trust import TrustRoot
+from govern.transparency.verify import proven_time
 
 _PATH = re.compile(r"artifacts/([0-9a-f]{64})\.oms\.sig\.json")
 
@@ -67,7 +66,7 @@ def verify_release(bundle: KeyBundle, trust: TrustRoot) -> Manifest:
     """
     if len(bundle.timestamps) != 1:
         raise MalformedError("expected exactly one timestamp, which proves when it was signed")
-    at = proven_time(bundle.timestamps[0], bundle.signature, trust)
+    _, at = proven_time(bundle.timestamps[0], bundle.signature, trust)
     keys = [load_der_public_key(key) for key in trust.role_keys("release", at)]
     for key in keys:
         if isinstance(key, ec.EllipticCurvePublicKey) and key_hint(key) == bundle.hint:
@@ -75,16 +74,3 @@ def verify_release(bundle: KeyBundle, trust: TrustRoot) -> Manifest:
     raise UntrustedSignerError(
         f"no release key of the trust file that was valid then has the hint {bundle.hint[:16]}…"
     )
-
-
-def proven_time(token: bytes, data: bytes, trust: TrustRoot) -> datetime:
-    """Return when the trust file's timestamp authority saw ``data``.
-
-    Raises:
-        MalformedError, SignatureError, UntrustedSignerError: see ``verify_timestamp``; also
-            a time outside the authority's window.
-    """
-    at = verify_timestamp(token, data, tsa_chain=trust.tsa_chain)
-    if not trust.tsa_valid.covers(at):
-        raise UntrustedSignerError("the proven time lies outside the authority's validity window")
-    return at

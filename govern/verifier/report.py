@@ -34,7 +34,7 @@ from govern.transparency.canonical import parse_json
 from govern.transparency.digest import digest_of
 from govern.transparency.encoding import format_time
 from govern.transparency.trust import TrustRoot
-from govern.transparency.verify import VerifiedStatement, verify_bundle
+from govern.transparency.verify import VerifiedStatement, examine_bundle, verify_bundle
 from govern.verifier.decisions import replay_decisions, verify_admissions
 from govern.verifier.pades import check_valid, verify_seal
 from govern.verifier.pdf import Pdf
@@ -106,7 +106,7 @@ def _open(attached: Mapping[str, bytes], name: str, trust: TrustRoot) -> Verifie
     if name not in attached:
         raise CompletenessError(f"the report has no {name} attached")
     try:
-        return verify_bundle(attached[name], trust)
+        return (verify_bundle if name == STATEMENT else examine_bundle)(attached[name], trust)
     except VerificationError as error:
         raise type(error)(f"{name}: {error}") from None
 

@@ -37,8 +37,8 @@ def build_report(opened: Application, candidate: str | None) -> dict[str, str]:
     )
     rendered = render_report(
         facts,
-        key_pem=opened.keys.pem("report.key"),
-        cert_chain_pem=opened.keys.pem("report.pem") + opened.keys.pem("ca.pem"),
+        sign=opened.keys.ec_key("report").sign,
+        cert_chain_pem=opened.keys.chain_pem("report"),
         attachments=attachments,
         created_at=created,
     )

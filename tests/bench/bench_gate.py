@@ -22,9 +22,9 @@ from govern.domain.gate_archive import make_frame, segment_header
 from govern.domain.gate_record import make_leaf
 from govern.transparency.checkpoint import Checkpoint, sign_checkpoint
 from govern.transparency.trust import TrustRoot
-from serving_gate.__main__ import log_signer
 from serving_gate.edge_tree import EdgeTree
 from serving_gate.log_files import LogFolder
+from serving_gate.log_keys import log_signer
 from tests.bench import gate_peers as peers
 from tests.support.gate_lab import GateLab, Running
 
@@ -128,7 +128,7 @@ def _long_log(lab: GateLab) -> None:
     entries = b"".join(b"\0\x30" + os.urandom(48) for _ in range(RECORDS % 256))
     tree = EdgeTree.restore(RECORDS, entries, levels)
     trust = TrustRoot.from_json((lab.home / "trust.json").read_bytes())
-    signer = log_signer(lab.home / "keys" / "gate-demo.key", trust)
+    signer = log_signer([lab.home / "keys" / "gate-demo.key"], trust)
     note = sign_checkpoint(Checkpoint(signer.name, RECORDS, tree.root()), signer)
     LogFolder(lab.gate_home / "log").write(tree.partial(), note)
     _segments(lab.gate_home / "payloads")

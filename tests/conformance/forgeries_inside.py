@@ -45,7 +45,7 @@ from govern.transparency.note import NoteSigner, full_key_id
 from govern.transparency.statement import make_statement
 from govern.transparency.timestamp import make_timestamp
 from govern.transparency.tree import Tree
-from govern.transparency.trust import Window
+from govern.transparency.trust_parts import TrustedAuthority, Window
 
 # -- keys and certificates -----------------------------------------------------
 
@@ -162,6 +162,11 @@ def revoked(forger: Forger, **parts: Any) -> Forged:
 ENDED = Window(START - timedelta(days=30), START - timedelta(days=1))
 
 
+def ended_authorities(authorities: tuple[TrustedAuthority, ...]) -> tuple[TrustedAuthority, ...]:
+    """Return authorities that ended before the story began."""
+    return tuple(dataclasses.replace(one, valid=ENDED) for one in authorities)
+
+
 @forgery
 def revoked_log_key(forger: Forger) -> Forged:
     logs = forger.story.shop.trust.logs
@@ -171,18 +176,18 @@ def revoked_log_key(forger: Forger) -> Forged:
 
 @forgery
 def revoked_identity_authority(forger: Forger) -> Forged:
-    return revoked(forger, ca_valid=ENDED)
+    return revoked(forger, cas=ended_authorities(forger.story.shop.trust.cas))
 
 
 @forgery
 def revoked_timestamp_authority(forger: Forger) -> Forged:
-    return revoked(forger, tsa_valid=ENDED)
+    return revoked(forger, tsas=ended_authorities(forger.story.shop.trust.tsas))
 
 
 @forgery
 def revoked_certificate_log_key(forger: Forger) -> Forged:
-    keys = forger.story.shop.trust.ct_keys
-    return revoked(forger, ct_keys=tuple((key, ENDED) for key, _ in keys))
+    logs = forger.story.shop.trust.ct_logs
+    return revoked(forger, ct_logs=tuple(dataclasses.replace(one, valid=ENDED) for one in logs))
 
 
 @forgery

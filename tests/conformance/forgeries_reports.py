@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import re
@@ -37,8 +38,15 @@ from report_workshop import Attached, attach, make_report, print_pdf, seal_pdf
 
 from govern.domain import predicates
 from govern.transparency.digest import digest_of
-from govern.transparency.identity import Identity, issue_identity, make_ca, make_service_cert, name
-from reports.signing import sign_pdf
+from govern.transparency.identity import (
+    Identity,
+    issue_identity,
+    make_root,
+    make_service_cert,
+    name,
+)
+from govern.transparency.signer import EcSigner, PrivateKey
+from govern.transparency.trust_parts import TrustedAuthority, Window
 
 CONTENTS = re.compile(rb"/Contents <([0-9A-F]+)>\n?/ByteRange \[(\d+) (\d+) (\d+) (\d+)\]")
 
@@ -215,8 +223,9 @@ def report_that_refers_in_a_circle(forger: Forger) -> Forged:
 # -- by another authority, or a certificate for something else ------------------
 
 
-def signed_with(key: ec.EllipticCurvePrivateKey, *chain: Any) -> Forged:
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+def signed_with(key: PrivateKey, *chain: Any) -> Forged:
+    held = key.key if isinstance(key, EcSigner) else key
+    pem = held.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     certificates = b"".join(cert.public_bytes(Encoding.PEM) for cert in chain)
     store = SimpleCertificateStore()
     signer = signers.SimpleSigner(
@@ -240,9 +249,9 @@ def report_re_signed_by_a_forger(forger: Forger) -> Forged:
 
 @forgery
 def report_re_signed_under_the_same_names(forger: Forger) -> Forged:
-    genuine = world().shop.keys.certificate("ca")
+    genuine = world().shop.keys.root_certificate()
     ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    authority = make_ca(genuine.subject, ca_key, now=START)
+    authority = make_root(genuine.subject, ca_key, now=START)
     certificate = make_service_cert(
         world().shop.keys.certificate("report").subject, key,
         ca_key=ca_key, ca_cert=authority, purpose="report", now=START,
@@ -263,33 +272,31 @@ def report_sealed_by_a_person(forger: Forger) -> Forged:
 @forgery
 def report_sealed_by_the_timestamp_authority(forger: Forger) -> Forged:
     keys = world().shop.keys
-    return signed_with(keys.ec_key("tsa"), keys.certificate("tsa"), keys.certificate("ca"))
+    return signed_with(keys.ec_key("tsa"), keys.certificate("tsa"), keys.root_certificate())
 
 
 @forgery
 def report_sealed_by_the_authority_itself(forger: Forger) -> Forged:
     keys = world().shop.keys
-    return signed_with(keys.ec_key("ca"), keys.certificate("ca"))
+    return signed_with(keys.ec_key("ca"), keys.certificate("ca"), keys.root_certificate())
 
 
 @forgery
 def report_sealed_with_an_expired_certificate(forger: Forger) -> Forged:
     keys, key = world().shop.keys, ec.generate_private_key(ec.SECP256R1())
     old = make_service_cert(
-        name("Bank", "Bank report signer"), key, ca_key=keys.ec_key("ca"),
-        ca_cert=keys.certificate("ca"), purpose="report", now=START - timedelta(days=400), days=30,
+        name("Bank", "Bank report signer"), key, ca_key=keys.ec_key("root"),
+        ca_cert=keys.root_certificate(), purpose="report", now=START - timedelta(days=400), days=30,
     )
-    return signed_with(key, old, keys.certificate("ca"))
+    signer = TrustedAuthority((old, keys.root_certificate()), Window(START - timedelta(days=400)))
+    trust = dataclasses.replace(world().shop.trust, report_signers=(signer,))
+    return Forged(signed_with(key, old, keys.root_certificate()).content, trust)
 
 
 @forgery
 def report_sealed_twice(forger: Forger) -> Forged:
-    keys = world().shop.keys
-    chain = keys.pem("report.pem") + keys.pem("ca.pem")
     once = world().pdf.replace(b"(ReportSeal)", b"(ReportSeaX)")
-    return hand_in(
-        sign_pdf(once, key_pem=keys.pem("report.key"), cert_chain_pem=chain, reason="again")
-    )
+    return hand_in(seal_pdf(once, world().shop))
 
 
 # -- by an insider who holds the report key -------------------------------------

@@ -125,9 +125,12 @@ def print_pdf(attached: Mapping[str, bytes], words: str = "Model audit report") 
 
 def seal_pdf(pdf: bytes, shop: Workshop) -> bytes:
     """Seal with a workshop's report key."""
-    chain = shop.keys.pem("report.pem") + shop.keys.pem("ca.pem")
     return sign_pdf(
-        pdf, key_pem=shop.keys.pem("report.key"), cert_chain_pem=chain, reason="Model audit report"
+        pdf,
+        key_pem=None,
+        sign=shop.keys.ec_key("report").sign,
+        cert_chain_pem=shop.keys.chain_pem("report"),
+        reason="Model audit report",
     )
 
 

@@ -147,7 +147,7 @@ ess_cert_id_alg = sha256
 def test_a_timestamp_made_by_openssl(story: Story, trust: Path, tmp_path: Path) -> None:
     keys = story.shop.keys
     for name in ("tsa.key", "tsa.pem"):
-        (tmp_path / name).write_bytes(keys.pem(name))
+        (tmp_path / name).write_bytes(keys.store.read(name))
     (tmp_path / "serial").write_text("01")
     (tmp_path / "tsa.cnf").write_text(TSA.format(folder=tmp_path))
     data, query, token = (tmp_path / name for name in ("data", "q.tsq", "t.tsr"))

@@ -163,7 +163,7 @@ def stamped(laid: Laid, story: Story) -> tuple[Path, Path, Path]:
     data, token, root = (laid.folder / name for name in ("sig.bin", "sig.tsr", "ca.pem"))
     data.write_bytes(bundle.signature)
     token.write_bytes(bundle.timestamp)
-    root.write_bytes(story.shop.trust.tsa_chain[-1].public_bytes(Encoding.PEM))
+    root.write_bytes(story.shop.trust.tsas[0].chain[-1].public_bytes(Encoding.PEM))
     return data, token, root
 
 

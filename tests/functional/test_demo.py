@@ -164,7 +164,7 @@ def test_stock_openssl_accepts_the_timestamp(demo: Path, tmp_path: Path) -> None
     (tmp_path / "response").write_bytes(bundle.timestamp)
     done = subprocess.run(
         ["openssl", "ts", "-verify", "-data", "signature", "-in", "response",
-         "-CAfile", str(demo / "keys" / "ca.pem")],
+         "-CAfile", str(demo / "keys" / "root.pem")],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )
     assert done.returncode == 0, done.stderr

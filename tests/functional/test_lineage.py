@@ -198,7 +198,7 @@ def test_a_person_is_recalled_role_by_role(home: Path, capsys: pytest.CaptureFix
 
 def test_keys_are_recalled(made: SimpleNamespace, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trust = made.shop.trust
-    keys = statement_keys(made.first.votes[0], trust)
+    keys = statement_keys(made.first.votes[0])
     signer = run(capsys, "recall", keys["signer"])
     assert signer["target"]["kind"] == "key" and [row["deployment"] for row in signer["admissions"]] == ["first-live"]
     everything = run(capsys, "recall", keys["identity authority"])

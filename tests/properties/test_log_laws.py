@@ -17,7 +17,7 @@ from govern.transparency.note import NoteSigner
 from govern.transparency.tiles import tile_path, tiles_after
 from govern.transparency.tlog_proof import TlogProof, parse_tlog_proof
 from govern.transparency.tree import TileTree, Tree
-from govern.transparency.trust import TrustedWitness, Window
+from govern.transparency.trust_parts import TrustedWitness, Window
 from govern.transparency.witnessing import AddCheckpoint, judge, parse_request
 
 SIGNER = NoteSigner("bank.example/log", Ed25519PrivateKey.from_private_bytes(b"l" * 32))

@@ -17,6 +17,7 @@ from govern.adapters.sql.tables import (
     SubjectTable,
 )
 from govern.domain.predicates import name_of
+from govern.domain.voiding import counts
 from govern.services.ports import StoredStatement
 from govern.transparency.encoding import format_time
 from govern.transparency.verify import VerifiedStatement
@@ -32,7 +33,8 @@ class StatementRecords(Database):
         with self.writing() as session:
             if session.get(StatementTable, statement.digest) is None:
                 _insert(session, statement)
-                index_statement(session, statement)
+                if counts(statement):
+                    index_statement(session, statement)
 
     def reindex(self, statements: Iterable[VerifiedStatement]) -> int:
         """Rebuild the index tables from statements; return how many were read.
@@ -48,7 +50,8 @@ class StatementRecords(Database):
             for item in ordered:
                 if session.get(StatementTable, item.digest) is None:
                     _insert(session, item)
-                index_statement(session, item)
+                if counts(item):
+                    index_statement(session, item)
                 session.flush()
         return len(ordered)
 

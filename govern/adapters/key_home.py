@@ -1,0 +1,78 @@
+"""The trust files and keys of a home, and the root's key where it lies: for key changes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from govern.adapters.files import write_durably
+from govern.adapters.key_store import ROOT, KeyStore
+from govern.adapters.keys_files import KeyFiles, certify, new_key
+from govern.errors import ConflictError, StorageError
+from govern.transparency.signer import Signer
+from govern.transparency.trust import TrustRoot
+from govern.transparency.trust_file import NewKey
+
+
+class KeyHome:
+    """Makes keys and puts trust files in force.
+
+    Args:
+        home: the home folder.
+        keys: its keys.
+        root_folder: where the root's key lies.
+        passphrase_file: opens it, if it is encrypted.
+        uri: a PKCS#11 URI under which the next key is made; None: in a file.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        keys: KeyFiles,
+        root_folder: Path | None = None,
+        passphrase_file: Path | None = None,
+        uri: str | None = None,
+    ) -> None:
+        self._home, self._keys, self._uri = home, keys, uri
+        self._roots = KeyStore(root_folder or keys.folder, passphrase_file)
+
+    def root(self) -> Signer:
+        """Return the root's key.
+
+        Raises:
+            StorageError: it is not there.
+        """
+        held = [item for item in self._roots.records() if item.role == ROOT]
+        if not held:
+            raise StorageError("the root's key is not here; name its folder with --root-keys")
+        return self._roots.signer(held[-1])
+
+    def make(self, role: str, now: datetime) -> NewKey:
+        """Make, certify and list a key."""
+        root, store = self.root(), self._keys.store
+        signer, place = store.make(role, self._uri)
+        certificate = certify(self._keys, root, role, signer, now)
+        return new_key(self._keys, store.keep(role, signer, place, certificate, now))
+
+    def versions(self) -> list[TrustRoot]:
+        """Return every trust file that has been in force, oldest first."""
+        current = TrustRoot.from_json((self._home / "trust.json").read_bytes())
+        files = [self._file(number) for number in range(1, current.version + 1)]
+        return [TrustRoot.from_json(file.read_bytes()) for file in files if file.exists()]
+
+    def put_in_force(self, data: bytes) -> TrustRoot:
+        """Keep a trust file under its number, then make it ``trust.json``.
+
+        Raises:
+            ConflictError: another change came in between.
+        """
+        new = TrustRoot.from_json(data)
+        current = TrustRoot.from_json((self._home / "trust.json").read_bytes())
+        if new.version != current.version + 1:
+            raise ConflictError("the keys were changed by somebody else meanwhile; run this again")
+        write_durably(self._file(new.version), data)
+        write_durably(self._home / "trust.json", data)
+        return new
+
+    def _file(self, version: int) -> Path:
+        return self._home / "trust" / f"{version}.json"

@@ -1,0 +1,206 @@
+"""``govern key``: list, rotate and revoke keys, add a gate's, check trust files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from govern.cli.output import JsonOption, new_app, opened, show_done, show_rows
+
+if TYPE_CHECKING:
+    from govern.adapters.key_home import KeyHome
+    from govern.transparency.verify import VerifiedStatement
+
+app = new_app(
+    "List, rotate and revoke keys; add a gate's; check trust files.\n\n"
+    "Example: govern key rotate tsa --root-keys /media/root --reason 'yearly'"
+)
+TRUST_BYTES_MAX = 64 << 20
+RootOption = Annotated[
+    Path | None, typer.Option("--root-keys", help="Folder of the root's key, if it is kept apart.")
+]
+UriOption = Annotated[
+    str | None,
+    typer.Option("--pkcs11", metavar="URI", help="Make the new key in a token (RFC 7512 URI)."),
+]
+COLUMNS = {
+    "role": "role",
+    "key": "id",
+    "algorithm": "algorithm",
+    "lives in": "place",
+    "from": "valid_from",
+    "until": "valid_until",
+    "status": "status",
+}
+
+
+@app.command("list")
+def list_(as_json: JsonOption = False) -> None:
+    """Show every key: role, id, algorithm, where it lives, window, status."""
+    from dataclasses import asdict
+
+    from govern.services.keying import list_keys
+    from govern.transparency.encoding import format_time
+
+    with opened() as application:
+        rows = [asdict(row) for row in list_keys(application.trust, application.keys.places())]
+    for row in rows:
+        row["valid_from"] = format_time(row["valid_from"])
+        row["valid_until"] = row["valid_until"] and format_time(row["valid_until"])
+    show_rows(rows, COLUMNS, as_json=as_json, empty="no keys")
+
+
+@app.command()
+def rotate(
+    role: Annotated[str, typer.Argument(help="Such as ca, ct, tsa, lineage-log, gate-NAME.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why.")] = "planned rotation",
+    root_keys: RootOption = None,
+    pkcs11: UriOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a new key of a role and end the present one's window now."""
+    from govern.bootstrap import utc_now
+    from govern.services import keying
+
+    def change(data: bytes, home: KeyHome) -> bytes:
+        return keying.rotate(data, role, home, now=utc_now(), reason=reason)
+
+    _anchor_first(role)
+    version = _change(change, root_keys, pkcs11)
+    show_done(
+        f"the {role} key was rotated; trust file version {version} is in force. Give trust.json "
+        "to those who verify, and start portal, worker and gates again",
+        {"role": role, "version": version},
+        as_json=as_json,
+    )
+
+
+@app.command()
+def revoke(
+    key: Annotated[str, typer.Argument(help="A role, or a key id or its beginning.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it stands in the trust file.")],
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="Such as 2026-11-24T00:00:00Z.")
+    ] = None,
+    accept_lifted: Annotated[
+        bool, typer.Option("--accept-lifted", help="Suspensions it signed were made again.")
+    ] = False,
+    root_keys: RootOption = None,
+    pkcs11: UriOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """End a key that is lost or stolen, as of a time; what it signed later is refused."""
+    from govern.bootstrap import utc_now
+    from govern.services import keying
+    from govern.transparency.canonical import parse_json
+    from govern.transparency.encoding import format_time, parse_time
+
+    at = parse_time(since) if since else utc_now().replace(microsecond=0)
+    with opened() as application:
+        found = keying.find_key(parse_json(application.trust.raw), key)
+        lost = keying.touched(application.operations.recorder.every(), found.id, at)
+    if not accept_lifted:
+        keying.refuse_lifting(lost)
+
+    def change(data: bytes, home: KeyHome) -> bytes:
+        return keying.revoke(data, found.id, home, since=at, now=utc_now(), reason=reason)
+
+    version = _change(change, root_keys, pkcs11)
+    show_done(
+        f"the {found.role} key {found.id[:19]}… is revoked as of {format_time(at)}; trust file "
+        f"version {version} is in force. {_lost(lost)}",
+        {"key": found.id, "role": found.role, "version": version, "refused": _rows(lost)},
+        as_json=as_json,
+    )
+
+
+@app.command()
+def init(
+    gate: Annotated[str, typer.Argument(help="The new gate's name.")],
+    root_keys: RootOption = None,
+    pkcs11: UriOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the log key of one more gate."""
+    from govern.adapters.keys_files import check_gate_name, gate_origin
+    from govern.bootstrap import utc_now
+    from govern.services import keying
+
+    with opened() as application:
+        domain = application.log.origin.removesuffix("/govern/lineage")
+    origin = gate_origin(domain, check_gate_name(gate))
+
+    def change(data: bytes, home: KeyHome) -> bytes:
+        return keying.add_gate(data, origin, f"gate-{gate}", home, now=utc_now())
+
+    version = _change(change, root_keys, pkcs11)
+    show_done(
+        f"{origin} has a key; trust file version {version} is in force",
+        {"origin": origin, "role": f"gate-{gate}", "version": version},
+        as_json=as_json,
+    )
+
+
+@app.command()
+def trust(
+    files: Annotated[list[Path], typer.Argument(help="The file you have, then newer ones.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Check that trust files follow each other: signed by the root, only forward."""
+    from govern.errors import InvalidRequestError
+    from govern.transparency.succession import check_chain_of_files
+    from govern.transparency.trust import TrustRoot
+
+    if len(files) < 2:
+        raise InvalidRequestError("give the trust file that you have and a newer one")
+    read = [TrustRoot.from_json(_read(path)) for path in files]
+    said = check_chain_of_files(read)
+    show_done("\n".join(said), {"follows": True, "changes": said}, as_json=as_json)
+
+
+def _read(path: Path) -> bytes:
+    from govern.errors import InvalidRequestError
+
+    try:
+        with path.open("rb") as file:
+            return file.read(TRUST_BYTES_MAX + 1)
+    except OSError as error:
+        raise InvalidRequestError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _change(
+    make: Callable[[bytes, KeyHome], bytes], root_keys: Path | None, uri: str | None
+) -> int:
+    from govern.bootstrap import key_home, record_key_events
+
+    with opened() as application:
+        home = key_home(application, root_keys, uri)
+        version = home.put_in_force(make(application.trust.raw, home)).version
+    with opened() as application:
+        record_key_events(application)
+    return version
+
+
+def _anchor_first(role: str) -> None:
+    """What a gate's key signed so far is anchored while the key is still valid."""
+    from govern.bootstrap import anchor_gates
+
+    name = role.removeprefix("gate-")
+    with opened() as application:
+        if role != name and (application.home / "gates" / name / "log" / "checkpoint").exists():
+            anchor_gates(application, only=name)
+
+
+def _lost(statements: list[VerifiedStatement]) -> str:
+    if not statements:
+        return "No statement is touched."
+    return f"{len(statements)} statements signed since then are refused from now on."
+
+
+def _rows(statements: list[VerifiedStatement]) -> list[dict[str, str]]:
+    from govern.domain.predicates import name_of
+
+    return [{"digest": one.digest, "kind": name_of(one.kind)} for one in statements]

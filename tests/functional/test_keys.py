@@ -1,0 +1,106 @@
+"""``govern init`` and ``govern key`` through the command line, on a home of one's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.functional
+INIT = ("init", "--name", "Bank", "--domain", "bank.example", "--role", "author=ada@bank.example")
+
+
+class Home:
+    """Runs commands in one home."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder, self.root = folder / "home", folder / "root"
+        self.environment = {"PATH": os.environ["PATH"], "GOVERN_HOME": str(self.folder), **settings}
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "govern.cli.main", *arguments],
+            capture_output=True, text=True, env=self.environment, timeout=120,
+        )  # fmt: skip
+
+    def key(self, *arguments: str) -> dict[str, object]:
+        done = self.run("key", *arguments, "--root-keys", str(self.root), "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def states(self) -> list[tuple[str, str]]:
+        rows = json.loads(self.run("key", "list", "--json").stdout)
+        return [(row["role"], row["status"]) for row in rows]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    found = Home(tmp_path)
+    done = found.run(*INIT, "--root-keys", str(found.root))
+    assert done.returncode == 0, done.stderr
+    return found
+
+
+def test_keys_rotate_and_the_trust_file_follows(home: Home, tmp_path: Path) -> None:
+    old = tmp_path / "old.json"
+    old.write_bytes((home.folder / "trust.json").read_bytes())
+    for role in ("ca", "lineage-log", "tsa"):
+        assert home.key("rotate", role, "--reason", "yearly")["role"] == role
+    assert home.key("init", "second")["role"] == "gate-second"
+    states = home.states()
+    for role in ("ca", "lineage-log", "tsa"):
+        assert states.count((role, "retired")) == states.count((role, "current")) == 1
+    assert ("gate-second", "current") in states
+    newer = str(home.folder / "trust.json")
+    said = home.run("key", "trust", str(old), newer)
+    assert said.returncode == 0 and "version 5" in said.stdout
+    assert home.run("key", "trust", newer, str(old)).returncode == 13
+    tail = home.run("log", "tail", "--json")
+    assert tail.stdout.count("key-event") == 4, tail.stdout + tail.stderr
+
+
+def test_a_stolen_key_is_revoked_as_of_a_time(home: Home) -> None:
+    home.key("rotate", "tsa")
+    done = home.key("revoke", "ca", "--reason", "stolen", "--since", "2020-01-01T00:00:00Z")
+    assert [row["kind"] for row in done["refused"]] == ["key-event"]  # type: ignore[attr-defined]
+    assert ("ca", "revoked") in home.states() and ("ca", "current") in home.states()
+    # The event that the revoked key signed was refused and recorded again.
+    assert home.run("log", "tail", "--json").stdout.count("key-event") == 3
+
+
+def test_without_the_roots_key_nothing_changes(home: Home) -> None:
+    before = (home.folder / "trust.json").read_bytes()
+    done = home.run("key", "rotate", "ca")
+    assert done.returncode == 1 and "--root-keys" in done.stderr
+    assert (home.folder / "trust.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        pytest.param(None, "GOVERN_PASSPHRASE_FILE", id="missing"),
+        pytest.param("wrong", "the passphrase does not open it", id="wrong"),
+        pytest.param("", "1 to 1024", id="empty"),
+    ],
+)
+def test_encrypted_keys_want_their_passphrase(
+    tmp_path: Path, content: str | None, sentence: str
+) -> None:
+    secret = tmp_path / "passphrase"
+    secret.write_text("correct horse\n")
+    home = Home(tmp_path)
+    assert home.run(*INIT, "--passphrase-file", str(secret)).returncode == 0
+    for file in (home.folder / "keys").glob("*.key"):
+        assert b"ENCRYPTED" in file.read_bytes() and file.stat().st_mode & 0o077 == 0
+    home.environment["GOVERN_PASSPHRASE_FILE"] = str(secret)
+    assert home.run("key", "list").returncode == 0
+    if content is None:
+        del home.environment["GOVERN_PASSPHRASE_FILE"]
+    else:
+        secret.write_text(content)
+    done = home.run("key", "list")
+    assert done.returncode == 1 and sentence in done.stderr and "horse" not in done.stderr
