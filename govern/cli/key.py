@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -85,14 +85,15 @@ def revoke(
     since: Annotated[
         str | None, typer.Option("--since", metavar="TIME", help="Such as 2026-11-24T00:00:00Z.")
     ] = None,
-    accept_lifted: Annotated[
-        bool, typer.Option("--accept-lifted", help="Suspensions it signed were made again.")
-    ] = False,
     root_keys: RootOption = None,
     pkcs11: UriOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """End a key that is lost or stolen, as of a time; what it signed later is refused."""
+    """End a key that is lost or stolen, as of a time; what it signed later is void.
+
+    Void statements stay in the log and are named. They count for nothing; suspensions,
+    revocations, rejections and failed checks among them still count against a model.
+    """
     from govern.bootstrap import utc_now
     from govern.services import keying
     from govern.transparency.canonical import parse_json
@@ -101,20 +102,27 @@ def revoke(
     at = parse_time(since) if since else utc_now().replace(microsecond=0)
     with opened() as application:
         found = keying.find_key(parse_json(application.trust.raw), key)
-        lost = keying.touched(application.operations.recorder.every(), found.id, at)
-    if not accept_lifted:
-        keying.refuse_lifting(lost)
 
     def change(data: bytes, home: KeyHome) -> bytes:
         return keying.revoke(data, found.id, home, since=at, now=utc_now(), reason=reason)
 
     version = _change(change, root_keys, pkcs11)
+    rows = _reindexed()
     show_done(
         f"the {found.role} key {found.id[:19]}… is revoked as of {format_time(at)}; trust file "
-        f"version {version} is in force. {_lost(lost)}",
-        {"key": found.id, "role": found.role, "version": version, "refused": _rows(lost)},
+        f"version {version} is in force. {_lost(rows)}",
+        {"key": found.id, "role": found.role, "version": version, "void": rows},
         as_json=as_json,
     )
+
+
+@app.command()
+def void(as_json: JsonOption = False) -> None:
+    """Show every statement that a revoked key signed too late, and why it is void."""
+    with opened() as application:
+        rows = _void_rows(application.operations.recorder.void())
+    columns = {name.replace("_", " "): name for name in ("log_index", "kind", "signer", "why")}
+    show_rows(rows, {**columns, "counts": "counts"}, as_json=as_json, empty="nothing is void")
 
 
 @app.command()
@@ -194,13 +202,35 @@ def _anchor_first(role: str) -> None:
             anchor_gates(application, only=name)
 
 
-def _lost(statements: list[VerifiedStatement]) -> str:
-    if not statements:
-        return "No statement is touched."
-    return f"{len(statements)} statements signed since then are refused from now on."
+def _reindexed() -> list[dict[str, Any]]:
+    """Rebuild the database's index without what became void; return all that is void."""
+    from govern.services.indexing import rebuild
+
+    with opened() as application:
+        rebuild(application.log, application.records, application.trust)
+        return _void_rows(application.operations.recorder.void())
 
 
-def _rows(statements: list[VerifiedStatement]) -> list[dict[str, str]]:
+def _lost(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "No statement is void."
+    return f"{len(rows)} statements are void; `govern key void` names them."
+
+
+def _void_rows(statements: list[VerifiedStatement]) -> list[dict[str, Any]]:
     from govern.domain.predicates import name_of
+    from govern.domain.voiding import counts_against
+    from govern.transparency.encoding import format_time
 
-    return [{"digest": one.digest, "kind": name_of(one.kind)} for one in statements]
+    return [
+        {
+            "log_index": one.log_index,
+            "kind": name_of(one.kind),
+            "digest": one.digest,
+            "signer": one.signer,
+            "signed_at": format_time(one.proven_at),
+            "counts": "against" if counts_against(one) else "no",
+            "why": one.void,
+        }
+        for one in statements
+    ]

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from govern.domain import predicates
 from govern.domain.key_event import key_event
-from govern.errors import InvalidRequestError, NotFoundError, RefusedError
+from govern.errors import InvalidRequestError, NotFoundError
 from govern.services.recording import Recorder
 from govern.transparency.canonical import parse_json
 from govern.transparency.encoding import format_time
@@ -82,7 +82,8 @@ def revoke(
     """Return the next trust file, in which a key ended at ``since``.
 
     Where it was the current key of a role, a new one follows it from now on; what was
-    signed between ``since`` and now is refused.
+    signed between ``since`` and now is void (``govern.domain.voiding``). A key that ended
+    earlier stays ended.
 
     Args:
         data: the trust file in force.
@@ -101,6 +102,7 @@ def revoke(
         raise InvalidRequestError("a key is revoked as of now or a time before")
     value = next_version(data, now=now, reason=reason)
     found = find_key(value, text)
+    since = min(since, found.valid.end or since)
     value.setdefault("revoked", []).append(
         revoked_entry(found.id, since=since, at=at, reason=reason)
     )
@@ -179,33 +181,6 @@ def _state(item: KeyEntry, places: dict[str, str], revoked: set[str]) -> KeyStat
         item.valid.end,
         "revoked" if item.id in revoked else status,
     )
-
-
-def touched(
-    statements: Sequence[VerifiedStatement], key: str, since: datetime
-) -> list[VerifiedStatement]:
-    """Return the statements that rest on a key and were signed after ``since``."""
-    return [item for item in statements if key in item.keys.values() and item.proven_at > since]
-
-
-def refuse_lifting(lost: Sequence[VerifiedStatement]) -> None:
-    """Refuse a revocation that would lose a suspension or a revocation of an admission.
-
-    Raises:
-        RefusedError: it would; the reasons name them.
-    """
-    restricting = (predicates.SUSPENSION, predicates.REVOCATION)
-    named = [
-        f"{predicates.name_of(item.kind)} {item.digest[:19]}… by {item.signer}"
-        for item in lost
-        if item.kind in restricting
-    ]
-    if named:
-        raise RefusedError(
-            f"{len(named)} statements that keep models from serving would be refused and so lifted; "
-            "rotate the key, make them again, then revoke the old key with --accept-lifted",
-            named,
-        )
 
 
 def record_events(

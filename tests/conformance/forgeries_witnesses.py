@@ -14,7 +14,8 @@ from forging import Files, Forged, Forger, forgery
 
 from govern.transparency.cosignature import Cosigner
 from govern.transparency.note import note_text
-from govern.transparency.trust import TrustedWitness, TrustRoot, Window
+from govern.transparency.trust import TrustRoot
+from govern.transparency.trust_parts import TrustedWitness, Window
 
 NOTES = ("log/checkpoint", "gates/demo/checkpoint", "gates/other/checkpoint")
 SEEN = START + timedelta(hours=3)

@@ -13,16 +13,19 @@ import pytest
 from dossier_workshop import CARLA, PRIYA, SERVICE, Story, Workshop, prepare
 from stock import ROOT, offline, tool
 
+from govern.adapters.key_home import KeyHome
 from govern.domain import predicates
 from govern.domain.snapshot import make_snapshot
 from govern.policy.document import load_pack
 from govern.services import anchoring, auditing
+from govern.services.keying import record_events, revoke
 from govern.services.ports import Suspend
 from govern.services.publishing import publish
 from govern.services.recalling import recall
 from govern.transparency.digest import digest_of
 from govern.transparency.envelope import open_parts
 from govern.transparency.statement import parse_statement
+from govern.transparency.trust import TrustRoot
 
 pytestmark = pytest.mark.conformance
 FOLDER = ROOT / "docs" / "specs" / "predicates"
@@ -61,6 +64,11 @@ def statements(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[
     auditing.seal(shop.recorder, {}, [(export, checkpoint)], title="Test", signer=SERVICE)
     recall(shop.recorder, tuple, "forest", suspend=Suspend("withdrawn", PRIYA))
     publish(shop.recorder, Kept(), load_pack(shop.pack), by=CARLA)
+    maker = KeyHome(shop.folder, shop.keys)
+    newer = revoke(
+        shop.trust.raw, "ca", maker, since=shop.now, now=shop.clock(), reason="stolen"
+    )
+    record_events(shop.recorder, [shop.trust, TrustRoot.from_json(newer)], signer=SERVICE)
     found: dict[str, list[dict[str, Any]]] = {}
     for one in shop.store.items:
         found.setdefault(one.kind, []).append(dict(one.statement.predicate))
@@ -82,7 +90,7 @@ def statements(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[
         predicates.DATASET, predicates.CANDIDATE, predicates.APPROVAL, predicates.ADMISSION,
         predicates.SUSPENSION, predicates.REINSTATEMENT, predicates.REVOCATION,
         predicates.ANCHOR, predicates.DOSSIER, predicates.PACK,
-        predicates.RECALL, predicates.SNAPSHOT,
+        predicates.RECALL, predicates.SNAPSHOT, predicates.KEY_EVENT,
     ],
 )  # fmt: skip
 def test_recorded_statements_hold_to_their_schema(
@@ -100,7 +108,9 @@ def test_fields_of_a_page_are_all_fields_recorded(
     statements: dict[str, list[dict[str, Any]]],
 ) -> None:
     """A field that a service adds must be documented, unless the predicate is open."""
-    for kind in (predicates.APPROVAL, predicates.ADMISSION, predicates.DATASET):
+    for kind in (
+        predicates.APPROVAL, predicates.ADMISSION, predicates.DATASET, predicates.KEY_EVENT,
+    ):  # fmt: skip
         for predicate in statements[kind]:
             assert set(predicate) == set(SCHEMAS[kind]["properties"])
 

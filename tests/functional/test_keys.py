@@ -66,7 +66,7 @@ def test_keys_rotate_and_the_trust_file_follows(home: Home, tmp_path: Path) -> N
 def test_a_stolen_key_is_revoked_as_of_a_time(home: Home) -> None:
     home.key("rotate", "tsa")
     done = home.key("revoke", "ca", "--reason", "stolen", "--since", "2020-01-01T00:00:00Z")
-    assert [row["kind"] for row in done["refused"]] == ["key-event"]  # type: ignore[attr-defined]
+    assert [row["kind"] for row in done["void"]] == ["key-event"]  # type: ignore[attr-defined]
     assert ("ca", "revoked") in home.states() and ("ca", "current") in home.states()
     # The event that the revoked key signed was refused and recorded again.
     assert home.run("log", "tail", "--json").stdout.count("key-event") == 3
