@@ -19,7 +19,7 @@ from govern.transparency.encoding import format_time
 from govern.transparency.trust_parts import TrustedLog
 from govern.transparency.verify import VerifiedStatement
 
-DISORDER_MAX = timedelta(minutes=10)
+DISORDER = timedelta(minutes=10)
 
 
 def in_order(
@@ -42,7 +42,7 @@ def in_order(
     latest: VerifiedStatement | None = None
     found = []
     for item in sorted(statements, key=lambda one: one.log_index):
-        if latest is not None and item.proven_at < latest.proven_at - DISORDER_MAX:
+        if latest is not None and item.proven_at < latest.proven_at - DISORDER:
             said = (
                 f"entry {item.log_index} is dated {format_time(item.proven_at)}, entry "
                 f"{latest.log_index} below it {format_time(latest.proven_at)}: it was dated back"
