@@ -56,7 +56,7 @@ from govern.verifier.report import verify_report
 from govern.verifier.times import in_order
 
 REPORT = "report.pdf"
-VOID_SENTENCES_MAX = 20
+VOID_SENTENCES = 20
 
 
 def verify_dossier(files: Files, trust: TrustRoot, as_of: datetime | None = None) -> Proved:
@@ -233,11 +233,11 @@ def _verify_reports(files: Files, index: StatementIndex, trust: TrustRoot, prove
 
 def _say_void(statements: Sequence[VerifiedStatement], proved: Proved) -> None:
     void = [item for item in statements if item.void]
-    for item in void[:VOID_SENTENCES_MAX]:
+    for item in void[:VOID_SENTENCES]:
         how = "counts against the model alone" if counts_against(item) else "counts for nothing"
         proved.cannot(f"What {named(item)} says: {item.void}; it {how}.")
-    if len(void) > VOID_SENTENCES_MAX:
-        proved.cannot(f"What {len(void) - VOID_SENTENCES_MAX} more such statements say.")
+    if len(void) > VOID_SENTENCES:
+        proved.cannot(f"What {len(void) - VOID_SENTENCES} more such statements say.")
     if void:
         proved.counts["void"] = len(void)
 
