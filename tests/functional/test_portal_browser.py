@@ -136,3 +136,12 @@ def test_the_keyboard_reaches_the_content_first(enter) -> None:
     assert page.evaluate("document.activeElement.textContent") == "Skip to content"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
+
+
+def test_the_lineage_graph_uses_the_whole_column(enter, portal) -> None:
+    page = enter("olga", viewport={"width": 1280, "height": 900})
+    page.goto(portal[0] + "/candidates")
+    page.get_by_role("link", name="mortgage-logistic").click()
+    graph = page.get_by_role("region", name="Lineage graph").bounding_box()
+    heading = page.get_by_role("heading", name="Lineage", exact=True).bounding_box()
+    assert graph["width"] == pytest.approx(heading["width"], abs=1)
