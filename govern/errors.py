@@ -19,6 +19,7 @@ The tree::
     │   └── ReplayError             18  replaying the decision gives another result
     ├── PolicyError                 a policy cannot be read or evaluated (not: a deny)
     ├── RefusedError                the answer is no; carries every reason
+    ├── ServiceError                another service gave no answer, or refused
     ├── NotFoundError, ConflictError, InvalidRequestError
     ├── CandidateError              a model under check failed, or gave an answer that is none
     ├── MissingPartError            a system part is absent; the sentence says how to get it
@@ -116,6 +117,10 @@ class ReplayError(VerificationError):
 
 class PolicyError(GovernError):
     """A policy cannot be read or evaluated; this is not a denial."""
+
+
+class ServiceError(GovernError):
+    """A service that was asked gave no answer, or refused."""
 
 
 class RefusedError(GovernError):

@@ -1,4 +1,4 @@
-"""``govern ci``: one candidate's evidence against the packs that apply, offline.
+"""``govern ci``: one candidate's evidence against the packs that apply, offline or asked for.
 
 Verifies first, evaluates with the one evaluator, writes what CI servers read. Exit codes:
 0 allow · 1 deny · 2 usage · 3 review · 4 evidence invalid · 5 nothing was evaluated.
@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 
 from govern.cli.formats.report import INVALID, NOTHING, USAGE, CiReport, Place
 from govern.errors import (
+    EvidenceError,
     InvalidRequestError,
     MalformedError,
     PolicyError,
+    ServiceError,
     StorageError,
     VerificationError,
 )
@@ -31,10 +33,13 @@ if TYPE_CHECKING:
 
 EXAMPLE = (
     "example: govern ci evidence/ --trust trust.json -o table -o sarif=govern.sarif\n"
-    "an evidence folder is written by: govern candidate export NAME -o evidence/"
+    "an evidence folder is written by: govern candidate export NAME -o evidence/\n"
+    "or: govern ci sha256:… --service https://govern.bank.example --token-file token "
+    "--trust trust.json"
 )
 FORMATS = ("table", "json", "junit", "sarif", "github", "azuredevops", "tap")
 Outputs = list[tuple[str, Path | None]]
+Gathered = tuple[Mapping[str, bytes], list[tuple[Path, Pack]], str | None]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _step_summary(report, outputs)
     except VerificationError as error:
         return _stop(INVALID, f"the evidence does not verify: {error}")
-    except PolicyError as error:
+    except (PolicyError, ServiceError) as error:
         return _stop(NOTHING, f"nothing was evaluated: {error}")
     except InvalidRequestError as error:
         return _stop(USAGE, str(error))
@@ -59,14 +64,20 @@ def parser() -> argparse.ArgumentParser:
     """Return the argument parser."""
     found = argparse.ArgumentParser(
         prog="govern ci",
-        description="Decide about one candidate from its evidence, without a network.",
+        description="Decide about one candidate from its evidence, offline or as a service has it.",
         epilog=EXAMPLE + "\nexit: 0 allow, 1 deny, 2 usage, 3 review, 4 evidence invalid, "
         "5 nothing was evaluated",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    found.add_argument("path", metavar="PATH", type=Path, help="evidence folder, dossier or zip")
+    found.add_argument(
+        "path", metavar="PATH", help="evidence folder, dossier or zip; with --service a digest"
+    )
     found.add_argument("--trust", type=Path, metavar="FILE", required=True, help="the trust file")
-    found.add_argument("--policies", type=Path, metavar="DIR", help="packs (default: shipped ones)")
+    found.add_argument(
+        "--policies", type=Path, metavar="DIR", help="packs (default: shipped, or the service's)"
+    )
+    found.add_argument("--service", metavar="URL", help="ask this service for the evidence")
+    found.add_argument("--token-file", type=Path, metavar="FILE", help="holds an API token")
     found.add_argument("--candidate", metavar="NAME", help="which one, where several are here")
     found.add_argument("--model", type=Path, metavar="DIR", help="compare this model folder too")
     found.add_argument("--as-of", metavar="DATE", help="decide as of a day (default: today, UTC)")
@@ -110,38 +121,71 @@ def evaluate_path(options: argparse.Namespace) -> CiReport:
     Raises:
         VerificationError: the evidence does not verify.
         PolicyError: no pack, or one that cannot be read.
+        ServiceError: the service gave no answer, or refused.
         InvalidRequestError: an option is wrong.
     """
-    from govern.adapters.evidence_files import read_evidence
-    from govern.domain.assembling import evidence_document
     from govern.domain.evidence_folder import open_folder
-    from govern.policy.evaluate import evaluate
+    from govern.policy.deciding import decide_as_of
     from govern.transparency.encoding import format_time
 
     started, day = time.monotonic(), as_of_day(options.as_of)
-    if not options.path.exists():
-        raise InvalidRequestError(f"there is no {options.path}; see `govern candidate export`")
     trust = _trust(options.trust)
-    packs = _packs(options.policies)
-    opened = open_folder(read_evidence(options.path), trust, options.candidate)
+    files, packs, expected = _gather(options, day)
+    chosen = options.path if options.service else options.candidate
+    opened = open_folder(files, trust, chosen)
     if options.model is not None:
         _compare_model(opened, options.model)
-    document = evidence_document(opened.evidence, day)
-    moment = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    decision = evaluate([pack for _, pack in packs], document, moment)
+    decision, document = decide_as_of([pack for _, pack in packs], opened.evidence, day)
+    if expected not in (None, decision.digest):
+        raise EvidenceError(
+            f"the service would decide {expected}, and its evidence and packs give "
+            f"{decision.digest}: one of the two is not what it says"
+        )
     newest = max(item.proven_at for item in opened.index.by_digest.values())
     here = f"{opened.model_files} model files match" if opened.model_files else "no model bytes"
     note = (
         f"verified {len(opened.index.by_digest)} statements, the newest of "
         f"{format_time(newest)[:10]}; {here}"
     )
+    agrees = [f"{options.service} decides the same"] if expected else []
     return CiReport(
         decision=decision,
         name=f"{opened.name} {document['candidate'].get('version', '')}".strip(),
-        notes=(note,),
+        notes=(note, *agrees),
         places=_places(packs),
         seconds=time.monotonic() - started,
     )
+
+
+def _gather(options: argparse.Namespace, day: date) -> Gathered:
+    """Return the evidence's files, the packs, and the digest that a service would decide."""
+    if (options.service is None) != (options.token_file is None):
+        raise InvalidRequestError("--service and --token-file go together")
+    if options.service is not None:
+        return _ask(options, day)
+    from govern.adapters.evidence_files import read_evidence
+
+    path = Path(options.path)
+    if not path.exists():
+        raise InvalidRequestError(f"there is no {path}; see `govern candidate export`")
+    return read_evidence(path), _packs(options.policies), None
+
+
+def _ask(options: argparse.Namespace, day: date) -> Gathered:
+    """Ask the service; with packs of one's own there is nothing to compare."""
+    from govern.adapters.service_http import Service, read_token
+    from govern.transparency.digest import check_digest
+
+    try:
+        candidate = check_digest(options.path)
+    except MalformedError as error:
+        raise InvalidRequestError(f"with --service, PATH is the candidate: {error}") from None
+    service = Service(options.service, read_token(options.token_file))
+    files = service.evidence(candidate)
+    if options.policies is not None:
+        return files, _packs(options.policies), None
+    packs = [(Path("policies", pack.id, "policy.yaml"), pack) for pack in service.packs()]
+    return files, packs, service.decision_digest(candidate, day)
 
 
 def as_of_day(text: str | None) -> date:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from govern.domain import predicates
-from govern.domain.assembling import as_of_date, evidence_document
+from govern.domain.assembling import as_of_date
 from govern.domain.decision import PolicyDecision
 from govern.errors import ConflictError
+from govern.policy.deciding import decide_as_of
 from govern.policy.document import Pack
-from govern.policy.evaluate import evaluate
 from govern.services.recording import Recorder
 from govern.services.tracing import evidence_for
 from govern.transparency.digest import hex_of
@@ -63,7 +63,7 @@ def decide(
     """Evaluate the packs over the evidence and record the decision as a signed SVR."""
     now = recorder.clock()
     evidence = evidence_for(recorder, candidate)
-    decision = evaluate(packs, evidence_document(evidence, as_of_date(now)), now)
+    decision, _ = decide_as_of(packs, evidence, as_of_date(now))
     value = decision.to_json()
     predicate = {
         "verifier": {"id": VERIFIER_ID},

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from govern.domain import predicates
@@ -16,6 +16,7 @@ from govern.domain.check import CheckResult
 from govern.domain.decision import PolicyDecision
 from govern.domain.evidence import decision_digest
 from govern.errors import ConflictError, NotFoundError, RefusedError
+from govern.policy.deciding import decide_as_of
 from govern.policy.document import Pack
 from govern.services import (
     approving,
@@ -26,6 +27,7 @@ from govern.services import (
     tracing,
     waiving,
 )
+from govern.services.exporting import export_evidence
 from govern.services.ports import ApprovalRequest, Job, Suspend
 from govern.services.recording import Recorder
 from govern.transparency.encoding import format_time
@@ -189,17 +191,43 @@ class Operations:
             ConflictError: a pack differs from what was published under its id and version,
                 or is not published where only published ones may decide.
         """
-        packs, published = self.packs(), publishing.published_packs(self.recorder)
-        publishing.require_unchanged(packs, published)
-        if self._published_only:
-            publishing.require_published(packs, published)
         return deciding.decide(
             self.recorder,
             candidate,
-            packs,
+            self.packs_to_decide_under(),
             decider=self.identities["decider"],
             requested_by=by,
         )
+
+    def packs_to_decide_under(self) -> Sequence[Pack]:
+        """Return the packs in use.
+
+        Raises:
+            ConflictError: see ``decide_with_value``.
+        """
+        packs = self.packs()
+        publishing.require_usable(self.recorder, packs, published_only=self._published_only)
+        return packs
+
+    def evaluation(self, candidate: str, day: date | None) -> PolicyDecision:
+        """Return what would be decided as of a day (None: today); records nothing.
+
+        Raises:
+            NotFoundError: no such candidate.
+            ConflictError: see ``decide_with_value``.
+        """
+        self._candidate(candidate)
+        evidence = tracing.evidence_for(self.recorder, candidate)
+        day = day or as_of_date(self.recorder.clock())
+        return decide_as_of(self.packs_to_decide_under(), evidence, day)[0]
+
+    def evidence_files(self, candidate: str) -> dict[str, bytes]:
+        """Return the evidence folder of a candidate, without the model's bytes.
+
+        Raises:
+            NotFoundError: no such candidate.
+        """
+        return export_evidence(self.recorder, self.blobs, candidate, with_model=False)
 
     def evidence_document(self, candidate: str) -> dict[str, Any]:
         """Return the evidence as rules read it, as of today."""

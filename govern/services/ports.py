@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol
 
+from govern.domain.decision import PolicyDecision
 from govern.domain.gate_tally import Tally
+from govern.policy.document import Pack
 
 ROLES = ("author", "validator", "reviewer", "compliance", "platform", "auditor", "admin")
 JOB_STATES = ("queued", "leased", "done", "failed", "cancelled")
@@ -246,6 +248,15 @@ class Actions(Protocol):
 
     def decide(self, candidate: str, by: str) -> str:
         """Decide about a candidate; return the decision statement's digest."""
+
+    def evidence_files(self, candidate: str) -> dict[str, bytes]:
+        """Return the evidence folder of a candidate, without the model's bytes."""
+
+    def packs_to_decide_under(self) -> Sequence[Pack]:
+        """Return the packs in use, none of them other than it was published."""
+
+    def evaluation(self, candidate: str, day: date | None) -> PolicyDecision:
+        """Return what would be decided as of a day (None: today); records nothing."""
 
     def build_report(self, candidate: str | None, by: str) -> str:
         """Queue an audit report; return the job's id."""

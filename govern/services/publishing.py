@@ -65,6 +65,23 @@ def publish(recorder: Recorder, blobs: Blobs, pack: Pack, *, by: str) -> Verifie
     return recorder.record(predicates.PACK, subject, predicate, signer=by)
 
 
+def require_usable(recorder: Recorder, packs: Sequence[Pack], *, published_only: bool) -> None:
+    """Refuse to decide under packs that differ from what was published.
+
+    Args:
+        recorder: knows what was published.
+        packs: those in use.
+        published_only: also refuse packs that nobody published.
+
+    Raises:
+        ConflictError: it names the first.
+    """
+    published = published_packs(recorder)
+    require_unchanged(packs, published)
+    if published_only:
+        require_published(packs, published)
+
+
 def require_unchanged(packs: Sequence[Pack], published: Published) -> None:
     """Refuse a pack whose id and version was published with other bytes.
 

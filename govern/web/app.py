@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from govern.web import errors, headers
-from govern.web.api import actions, openapi, probes, published, reading
+from govern.web.api import actions, evaluating, openapi, probes, published, reading
 from govern.web.auth import Doors
 from govern.web.config import UPLOAD_BYTES_MAX, WebServices, WebSettings
 from govern.web.portal import deployments, inventory, logs, people, review, signing_in, words
@@ -35,6 +35,7 @@ def create_app(services: WebServices, settings: WebSettings) -> Flask:
     doors.open(published.blueprint, "logs and snapshots are signed and meant to be read by all")
     doors.open(signing_in.blueprint, "one must be able to sign in")
     doors.token(reading.blueprint, "read")
+    doors.token(evaluating.blueprint, "read")
     doors.token(actions.blueprint, "write")
     doors.session(inventory.blueprint)
     doors.session(logs.blueprint)
