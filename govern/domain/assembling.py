@@ -11,7 +11,8 @@ from datetime import date, datetime
 from typing import Any
 
 from govern.domain import predicates
-from govern.domain.evidence import EvidenceSet, decision_value, materials, trained_by
+from govern.domain.closure import materials, trained_by
+from govern.domain.evidence import EvidenceSet, decision_value
 from govern.domain.voiding import counts, require_not_void, resting_on
 from govern.domain.waiver import is_revoked
 from govern.errors import EvidenceError, UntrustedSignerError

@@ -26,6 +26,7 @@ from datetime import datetime
 from typing import Any
 
 from govern.domain import predicates
+from govern.domain.closure import lineage_gaps, trained_by
 from govern.domain.waiver import end_of, relied_on, waiver_rows
 from govern.errors import EvidenceError, ExpiredError, UntrustedSignerError
 from govern.transparency.canonical import canonical_json
@@ -312,49 +313,6 @@ class EvidenceSet:
         if self._stage not in allowed:
             raise RuntimeError(f"cannot load {stage} after {self._stage}")
         self._stage = stage
-
-
-def lineage_gaps(candidate: str, statements: Sequence[VerifiedStatement]) -> list[str]:
-    """Name what the chain from the model's bytes back to data lacks; empty when closed."""
-    datasets = {
-        digest
-        for item in statements
-        if item.kind == predicates.DATASET
-        for _, digest in item.statement.subjects
-    }
-    runs = [item for item in statements if item.kind == predicates.PROVENANCE]
-    training = [item for item in runs if item.statement.has_subject(candidate)]
-    features = [item for item in runs if not item.statement.has_subject(candidate)]
-    built = {digest for item in features for _, digest in item.statement.subjects}
-    gaps = [] if training else ["no training run names the candidate's bytes"]
-    gaps += [] if datasets else ["no data set is recorded"]
-    for item in training:
-        if not built & set(materials(item)):
-            gaps.append("a training run read features that no recorded build made")
-    for item in features:
-        if not datasets & set(materials(item)):
-            gaps.append("a feature build read data that no recorded data set holds")
-    return gaps
-
-
-def materials(run: VerifiedStatement) -> list[str]:
-    """Return the digests a SLSA provenance statement names as resolved dependencies."""
-    definition = run.statement.predicate.get("buildDefinition", {})
-    found = []
-    for item in definition.get("resolvedDependencies", []):
-        value = item.get("digest", {}).get("sha256")
-        if isinstance(value, str):
-            found.append(f"sha256:{value}")
-    return found
-
-
-def trained_by(run: VerifiedStatement) -> str | None:
-    """Return who ran a training build, where the statement is one."""
-    definition = run.statement.predicate.get("buildDefinition", {})
-    if definition.get("buildType") != predicates.BUILD_TRAINING:
-        return None
-    person = definition.get("internalParameters", {}).get("trained_by")
-    return person if isinstance(person, str) else None
 
 
 def decision_value(decision: VerifiedStatement) -> dict[str, Any]:

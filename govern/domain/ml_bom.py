@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from govern.domain import predicates
-from govern.domain.evidence import materials
+from govern.domain.closure import materials
 from govern.transparency.digest import hex_of
 from govern.transparency.encoding import format_time
 from govern.transparency.verify import VerifiedStatement

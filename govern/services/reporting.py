@@ -92,17 +92,21 @@ def report_facts(
         "compared": [_compared(recorder, item) for item in _others(recorder)],
         "human": _human(evidence.candidate),
         "declarations": _declarations(evidence.candidate),
-        "evidence": [
-            {
-                "id": f"E{place}",
-                "title": _title(item),
-                "digest": item.digest,
-                "created": format_time(item.proven_at),
-            }
-            for place, item in enumerate(statements, 1)
-        ],
+        "evidence": _numbered(statements),
         "verify": {"report_file": "report.pdf", "trust": "trust.json"},
     }
+
+
+def _numbered(statements: Sequence[VerifiedStatement]) -> list[dict[str, str]]:
+    return [
+        {
+            "id": f"E{place}",
+            "title": _title(item),
+            "digest": item.digest,
+            "created": format_time(item.proven_at),
+        }
+        for place, item in enumerate(statements, 1)
+    ]
 
 
 def _load(recorder: Recorder, index: StatementIndex, candidate: str) -> EvidenceSet:

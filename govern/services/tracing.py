@@ -7,7 +7,8 @@ from typing import Any
 
 from govern.domain import predicates
 from govern.domain.assembling import StatementIndex, load_candidate
-from govern.domain.evidence import EvidenceSet, materials
+from govern.domain.closure import materials
+from govern.domain.evidence import EvidenceSet
 from govern.domain.ml_bom import ml_bom
 from govern.services.recording import Recorder
 from govern.transparency.digest import digest_of, folder_digest, hex_of

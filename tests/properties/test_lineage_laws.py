@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from govern.domain import predicates
-from govern.domain.evidence import lineage_gaps
+from govern.domain.closure import lineage_gaps
 from govern.domain.lineage_graph import LineageGraph, build_graph
 from govern.domain.lineage_reading import Recorded, Served
 from govern.transparency.verify import VerifiedStatement
