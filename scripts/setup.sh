@@ -158,6 +158,23 @@ install_dependencies() {
     -c constraints.txt -e '.[dev]' >"$log" 2>&1 || failed "$log"
 }
 
+# PyTorch is for tests alone; its CPU build has a local version and, on Linux, an index of its own.
+install_torch() {
+  local log="$venv/torch.log" options=() pins
+  "$py" -c 'import torch, safetensors' 2>/dev/null && return 0
+  pins="$(grep -E '^(torch|safetensors)==' constraints.txt | tr '\n' ' ')"
+  say "installing PyTorch for the tests (CPU build, 190 MB)"
+  uv_options
+  # shellcheck disable=SC2086  # a list of pins
+  if "$venv/bin/uv" pip install --python "$py" "${options[@]}" -c constraints.txt \
+    "$(grep '^torch==' constraints.txt)+cpu" "$(grep '^safetensors==' constraints.txt)" >"$log" 2>&1 ||
+    "$venv/bin/uv" pip install --python "$py" --torch-backend cpu -c constraints.txt $pins >"$log" 2>&1; then
+    return 0
+  fi
+  tail -n 3 "$log" >&2
+  die "PyTorch could not be installed, and the tests of two formats need it: install ${pins% } into .venv and run this again"
+}
+
 # --- the run ---------------------------------------------------------------------------------
 
 inputs_digest() {
@@ -189,6 +206,7 @@ if ! is_current demo && ! is_current test; then
   install_dependencies
 fi
 rm -f "$unfinished"
+[ "$group" = demo ] || install_torch
 printf '%s\n' "$digest" >"$stamp-$group.new" && mv -f "$stamp-$group.new" "$stamp-$group" ||
   die "the disk is full; free some space and run this again"
 say "done"

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 
 from govern.checks import explanation_quality as quality
-from govern.checks import group_scores, shapley
+from govern.checks import group_scores, inner_values, shapley
 from govern.checks.counts import Groups, encode
 from govern.checks.registry import CheckData, Model, Outcome
 from govern.domain.check import Finding
+from govern.errors import CandidateError
 from govern.transparency.digest import digest_of
 
 ROWS = 120
@@ -65,8 +66,38 @@ def run(model: Model, data: CheckData, seed: int, parameters: dict[str, Any]) ->
         "deletion": quality.deletion(function, rows, first, background, seed),
         "oracle": quality.oracle(function, rows, background, seed),
         "samples": _samples(model.columns, data, sample, rows, first),
+        "inner": _inner(model, data, filled, background, seed),
     }
-    return _findings(metrics, _scale(data, first)), metrics
+    found = _findings(metrics, _scale(data, first))
+    return [*found, *_inner_findings(metrics["inner"])], metrics
+
+
+def _inner(
+    model: Model, data: CheckData, filled: np.ndarray, background: np.ndarray, seed: int
+) -> dict[str, Any] | None:
+    """Explain every row from inside the model, where it is of trees or linear; else None."""
+    explain = getattr(model, "explain", None)
+    if explain is None:
+        return None
+    size = len(filled)
+    generator = np.random.default_rng(seed)
+    most = inner_values.ROWS_MAX
+    chosen = (
+        np.arange(size) if size <= most else np.sort(generator.choice(size, most, replace=False))
+    )
+    try:
+        found = explain(filled[chosen], background)
+    except CandidateError as why:
+        return {"method": None, "why": str(why)}
+    if found is None:
+        return None
+    groups = [encode(name, data.sensitive[name].iloc[chosen]) for name in data.sensitive]
+    behind = {"rows": len(background), "digest": digest_of(background.tobytes())}
+    return inner_values.measured(model.columns, found, groups, behind)
+
+
+def _inner_findings(metrics: dict[str, Any] | None) -> list[Finding]:
+    return [inner_values.finding(metrics)] if metrics and metrics["method"] else []
 
 
 def _sample(data: CheckData, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -186,23 +217,34 @@ def _gap(columns: list[str], found: shapley.Attributions, groups: Groups) -> dic
 
 
 def _proxies(columns: list[str], rows: np.ndarray, data: CheckData) -> list[dict[str, Any]]:
-    """AUC of each feature alone for telling a group from all others; 0.5 tells nothing."""
-    best: dict[tuple[str, str], dict[str, Any]] = {}
+    """AUC of each feature alone for telling a group from all others; 0.5 tells nothing.
+
+    One ranking of a column serves all groups: the area follows from the sum of a group's ranks.
+    """
+    found: list[dict[str, Any]] = []
     for name in data.sensitive:
         groups = encode(name, data.sensitive[name])
         known = ~groups.unknown
-        for group in groups.names:
-            member = groups.member(group)[known].astype(int)
-            for at, column in enumerate(columns):
-                value = group_scores.auc(member, rows[known, at])["value"]
-                if value is None:
-                    continue
-                found = {"feature": column, "attribute": name, "group": group}
-                found["auc"] = max(value, 1 - value)
-                key = (column, name)
-                if key not in best or best[key]["auc"] < found["auc"]:
-                    best[key] = found
-    return sorted(best.values(), key=lambda item: -item["auc"])[:PROXIES_MAX]
+        codes = groups.codes[known]
+        sizes = np.bincount(codes, minlength=len(groups.names)).astype(float)
+        others = sizes.sum() - sizes
+        if not ((sizes > 0) & (others > 0)).any():
+            continue
+        for at, column in enumerate(columns):
+            sums = np.bincount(codes, group_scores.midranks(rows[known, at]), len(sizes))
+            with np.errstate(invalid="ignore", divide="ignore"):
+                areas = (sums - sizes * (sizes + 1) / 2) / (sizes * others)
+            areas = np.maximum(areas, 1 - areas)
+            best = int(np.nanargmax(areas))
+            found.append(
+                {
+                    "feature": column,
+                    "attribute": name,
+                    "group": groups.names[best],
+                    "auc": float(areas[best]),
+                }
+            )
+    return sorted(found, key=lambda item: -item["auc"])[:PROXIES_MAX]
 
 
 def _samples(

@@ -15,6 +15,7 @@ from govern.checks import shapley
 ORACLE_ROWS = 16
 ORACLE_BACKGROUND = 25
 ORACLE_PERMUTATIONS = 60
+ORACLE_ROUNDS = 32
 EXACT_FEATURES_MAX = 10
 DELETED_ROWS = 60
 RANDOM_ORDERS = 3
@@ -101,7 +102,9 @@ def oracle(
     import shap
 
     rows, background = rows[:ORACLE_ROWS], background[:ORACLE_BACKGROUND]
-    ours = shapley.explain(function, rows, background, paths=64 * len(background), seed=seed)
+    ours = shapley.explain(
+        function, rows, background, paths=ORACLE_ROUNDS * len(background), seed=seed
+    )
     masker = shap.maskers.Independent(background, max_samples=len(background))
     features = rows.shape[1]
     if features <= EXACT_FEATURES_MAX:

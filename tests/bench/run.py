@@ -24,14 +24,15 @@ def misses(row: dict[str, Any]) -> bool:
 
 
 def collect(only: str | None) -> list[dict[str, Any]]:
-    """Run the benchmarks (of one group) and return their rows."""
+    """Run the benchmarks (of one group, or ``group.beginning`` of names) and return their rows."""
     rows: list[dict[str, Any]] = []
+    only, _, beginning = (only or "").partition(".")
     for path in sorted(HERE.glob("bench_*.py")):
         if only and path.stem != f"bench_{only}":
             continue
         module = importlib.import_module(f"tests.bench.{path.stem}")
         for name in sorted(vars(module)):
-            if name.startswith("bench_"):
+            if name.startswith(f"bench_{beginning}"):
                 found = getattr(module, name)()
                 rows += found if isinstance(found, list) else [found]
     return rows

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from govern.adapters.candidates.inner import explain_linear, explain_trees
 from govern.adapters.candidates.scores import answer, with_codes
+from govern.checks.inner_values import InnerValues
 from govern.checks.tasks import Task
 from govern.errors import CandidateError
 
@@ -24,6 +26,7 @@ ALLOWED_TYPES = (
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.tree._tree.Tree",
 )
+_FOREST_ENDINGS = ("ForestClassifier", "ForestRegressor", "BoostingClassifier", "BoostingRegressor")
 
 
 class SklearnModel:
@@ -63,6 +66,20 @@ class SklearnModel:
             return answer(self._model.predict(values), self._card)
         shares = self._model.predict_proba(values)
         return answer(shares if self._task.classes else shares[:, 1], self._card)
+
+    def explain(self, rows: np.ndarray, background: np.ndarray) -> InnerValues | None:
+        """Return Shapley values read from a linear model or a forest; None for other kinds."""
+        linear = explain_linear(self._model, rows, background)
+        kind = type(self._model).__name__
+        if linear is not None or not kind.endswith(_FOREST_ENDINGS) or self._task.classes:
+            return linear
+        if hasattr(self._model, "decision_function"):
+            own, scale = self._model.decision_function, "log-odds"
+        elif self._task.is_number:
+            own, scale = self._model.predict, "score"
+        else:
+            own, scale = (lambda rows: self._model.predict_proba(rows)[:, 1]), "probability"
+        return explain_trees(self._model, own, scale, rows, background)
 
 
 def _require(model: Any, task: Task) -> None:

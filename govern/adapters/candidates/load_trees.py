@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from govern.adapters.candidates.inner import explain_trees
 from govern.adapters.candidates.scores import answer, with_codes
+from govern.checks.inner_values import InnerValues
 from govern.errors import CandidateError
 
 
@@ -50,6 +52,20 @@ class XgboostModel:
         scores = self._booster.inplace_predict(values, validate_features=False)
         return answer(scores, self._card)
 
+    def explain(self, rows: np.ndarray, background: np.ndarray) -> InnerValues:
+        """Return Shapley values of the margin, read from the trees."""
+
+        def margin(values: np.ndarray) -> np.ndarray:
+            asked = values.astype(np.float32)
+            found = self._booster.inplace_predict(
+                asked, predict_type="margin", validate_features=False
+            )
+            return np.asarray(found, float)
+
+        # What the booster computes in: a float64 just under a split may round across it.
+        rows, background = (table.astype(np.float32).astype(float) for table in (rows, background))
+        return explain_trees(self._booster, margin, "margin", rows, background)
+
 
 class LightgbmModel:
     """A booster with a probability objective, on the CPU."""
@@ -78,6 +94,15 @@ class LightgbmModel:
         values = with_codes(rows, protected)
         scores = self._booster.predict(values, num_threads=self._threads)
         return answer(scores, self._card)
+
+    def explain(self, rows: np.ndarray, background: np.ndarray) -> InnerValues:
+        """Return Shapley values of the raw score, read from the trees."""
+
+        def raw(values: np.ndarray) -> np.ndarray:
+            found = self._booster.predict(values, raw_score=True, num_threads=self._threads)
+            return np.asarray(found, float)
+
+        return explain_trees(self._booster, raw, "raw score", rows, background)
 
 
 def load(files: Mapping[str, bytes], options: Mapping[str, Any]) -> XgboostModel | LightgbmModel:

@@ -26,6 +26,7 @@ import numpy as np
 from govern.adapters.candidates.card import Card
 from govern.adapters.candidates.formats import FORMATS
 from govern.adapters.candidates.frames import Frame, decode, encode
+from govern.checks.inner_values import ORACLE_ROWS, InnerValues
 from govern.checks.tasks import BINARY, Task
 from govern.errors import CandidateError, MalformedError
 
@@ -139,6 +140,23 @@ class SandboxedModel:
             self.watch(len(parts[-1][0]))
         return tuple(np.concatenate(column) for column in zip(*parts, strict=True))  # type: ignore[return-value]
 
+    def explain(self, rows: np.ndarray, background: np.ndarray) -> InnerValues | None:
+        """Return Shapley values read from inside the model, None where it has none to read.
+
+        Args:
+            rows: float64 [n, features], nothing missing.
+            background: float64 [m, features], nothing missing.
+
+        Raises:
+            CandidateError: it failed, or what it gave is no explanation of these rows.
+        """
+        if not self._explains or self.protected:
+            return None
+        room = ANSWER_BYTES_EXTRA + 8 * rows.size + 2 * ANSWER_BYTES_PER_ROW_MAX * len(rows)
+        asked = Frame({"ask": "explain"}, {"rows": rows, "background": background})
+        answer = self._ask(asked, self._limits.predict_seconds, room)
+        return inner_values(answer, rows.shape) if answer.header.get("method") else None
+
     def _predict(
         self, rows: np.ndarray, codes: Mapping[str, np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -157,6 +175,7 @@ class SandboxedModel:
         device = answer.header.get("device")
         if not isinstance(device, dict):
             raise self._failed("its process did not say what it runs on")
+        self._explains = bool(answer.header.get("explains"))
         batch = self._limits.rows_per_batch
         return {**device, "threads": threads, "rows_per_batch": batch, "sandbox": report}
 
@@ -267,6 +286,33 @@ def judged(
             "not shares from 0 to 1; if they are logits, export the model with its sigmoid"
         )
     return labels.astype(np.int64), scores.astype(np.float32)
+
+
+def inner_values(answer: Frame, shape: tuple[int, ...]) -> InnerValues:
+    """Return an explanation that checks may believe.
+
+    Args:
+        answer: the process's answer.
+        shape: of the rows that were asked.
+
+    Raises:
+        CandidateError: an array of it has another shape, or holds no numbers.
+    """
+    count = min(shape[0], ORACLE_ROWS)
+    expected = {"values": shape, "output": shape[:1], "ours": (count, shape[1])}
+    found: dict[str, np.ndarray] = {}
+    for name, wanted in {**expected, "oracle": expected["ours"]}.items():
+        array = answer.arrays.get(name)
+        if array is None or array.shape != wanted or array.dtype.kind != "f":
+            raise CandidateError(f"the candidate gave no {name} of shape {wanted} to explain with")
+        if not np.isfinite(array).all():
+            raise CandidateError(f"the candidate gave {name} that are no numbers")
+        found[name] = array.astype(np.float64)
+    method, scale, library = (
+        str(answer.header.get(name, ""))[:80] for name in ("method", "scale", "library")
+    )
+    base = float(answer.header.get("base", np.nan))
+    return InnerValues(method, scale, library, base, **found)
 
 
 def _numbers(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -72,7 +72,9 @@ def main(load: Load | None = None) -> int:
         try:
             if model is None:
                 model = (load or _load)(frame.files, frame.header)
-                send({"device": model.device})
+                send({"device": model.device, "explains": hasattr(model, "explain")})
+            elif frame.header.get("ask") == "explain":
+                send(*_explained(model, frame.arrays))
             else:
                 rows, codes = frame.arrays["rows"], dict(frame.arrays)
                 del codes["rows"]
@@ -86,6 +88,17 @@ def _load(files: Mapping[str, bytes], options: Mapping[str, Any]) -> Loaded:
     loaders = import_module("govern.adapters.candidates.loaders")
     loaded: Loaded = loaders.load(files, options)
     return loaded
+
+
+def _explained(
+    model: Any, arrays: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return header and arrays of values read from inside the model; none where it cannot."""
+    found = model.explain(arrays["rows"], arrays["background"])
+    if found is None:
+        return {"method": ""}, {}
+    told = {name: getattr(found, name) for name in ("method", "scale", "library", "base")}
+    return told, {name: getattr(found, name) for name in ("values", "output", "ours", "oracle")}
 
 
 def _private_pipes() -> tuple[BinaryIO, BinaryIO]:

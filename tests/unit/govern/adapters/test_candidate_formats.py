@@ -28,11 +28,6 @@ def card(chosen: str, **more: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-def needs(*libraries: str) -> pytest.MarkDecorator:
-    lacking = [name for name in libraries if importlib.util.find_spec(name) is None]
-    return pytest.mark.skipif(bool(lacking), reason=f"{', '.join(lacking)} is not installed")
-
-
 def xgboost_model() -> tuple[dict[str, bytes], np.ndarray]:
     import xgboost
 
@@ -89,15 +84,15 @@ def exported_model() -> tuple[dict[str, bytes], np.ndarray]:
     return {"model.pt2": buffer.getvalue(), "model.json": card("torch-export")}, asked(module)
 
 
+@pytest.mark.parametrize("library", ["xgboost", "lightgbm", "torch", "safetensors"])
+def test_the_libraries_of_all_formats_are_installed(library: str) -> None:
+    assert importlib.util.find_spec(library), (
+        f"{library} is not installed, so its format cannot be tested; `scripts/setup.sh test` installs it"
+    )
+
+
 @pytest.mark.parametrize(
-    "make",
-    [
-        pytest.param(xgboost_model, marks=needs("xgboost")),
-        pytest.param(lightgbm_model, marks=needs("lightgbm")),
-        skops_model,
-        pytest.param(safetensors_model, marks=needs("torch", "safetensors")),
-        pytest.param(exported_model, marks=needs("torch")),
-    ],
+    "make", [xgboost_model, lightgbm_model, skops_model, safetensors_model, exported_model]
 )
 def test_a_format_answers_as_its_own_library(make: Any) -> None:
     files, expected = make()
@@ -107,6 +102,43 @@ def test_a_format_answers_as_its_own_library(make: Any) -> None:
         assert (labels == (expected.astype(np.float32) >= 0.4)).mean() > 0.99
         assert model.device["kind"] in ("cpu", "cuda")
         assert model.device["sandbox"]["lacks"] == [] or model.device["sandbox"]["level"] != "full"
+
+
+def linear_model() -> tuple[dict[str, bytes], np.ndarray]:
+    import skops.io
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(ROWS, LABELS)
+    return {"model.skops": skops.io.dumps(model), "model.json": card("skops")}, model.decision_function(ROWS)
+
+
+@pytest.mark.parametrize("make", [xgboost_model, lightgbm_model, linear_model])
+def test_values_read_from_inside_add_up_and_agree_with_shap(make: Any) -> None:
+    files, expected = make()
+    with open_candidate(files, limits=LIMITS) as model:
+        found = model.explain(ROWS, ROWS[:50])  # type: ignore[union-attr]
+    assert found.values.sum(axis=1) + found.base == pytest.approx(found.output, abs=1e-4)
+    assert found.ours == pytest.approx(found.oracle, abs=1e-5)
+    told = expected if make is linear_model else np.log(expected / (1 - expected))
+    assert found.output == pytest.approx(told, abs=1e-4)
+
+
+def test_a_forest_behind_a_scaler_is_not_read_from_inside() -> None:
+    files, _ = skops_model()
+    with open_candidate(files, limits=LIMITS) as model:
+        assert model.explain(ROWS, ROWS[:50]) is None  # type: ignore[union-attr]
+
+
+def test_values_that_do_not_add_up_to_the_output_are_refused() -> None:
+    import xgboost
+
+    from govern.adapters.candidates import inner
+
+    model = xgboost.train({"max_depth": 3, "nthread": 1}, xgboost.DMatrix(ROWS, LABELS), 5)
+    with pytest.raises(CandidateError, match="it was not read as it computes"):
+        inner.explain_trees(model, lambda rows: rows[:, 0] * 9, "margin", ROWS, ROWS[:9])
 
 
 def test_an_mlflow_folder_is_opened_by_its_native_flavour() -> None:
@@ -162,7 +194,6 @@ def test_a_skops_file_with_a_type_off_the_list_is_refused() -> None:
         open_candidate({"model.skops": data, "model.json": card("skops")}, limits=LIMITS)
 
 
-@needs("xgboost")
 def test_logits_from_a_booster_are_named_as_such() -> None:
     import xgboost
 

@@ -106,3 +106,21 @@ def test_a_constant_model_gives_a_finding_and_no_traceback() -> None:
     findings, metrics = explainability.run(Constant(), table(), 0, {})
     assert metrics["stability"]["rank_rho"] is None
     assert "uncertain" in {finding.verdict for finding in findings}
+
+
+def test_a_proxy_is_named_by_the_area_that_scikit_learn_gives() -> None:
+    from sklearn.metrics import roc_auc_score
+
+    random = np.random.default_rng(2)
+    race = random.choice(["x", "y", "z", "unknown"], 300)
+    rows = random.normal(size=(300, 4))
+    rows[:, 2] = np.round(rows[:, 2] + 2 * (race == "y"), 1)
+    data = table(rows=300)
+    proxied = CheckData(
+        features=data.features, labels=data.labels, sensitive=pd.DataFrame({"race": race}),
+        background=data.background, profile={}, digests={}, candidate="sha256:0",
+    )
+    best = explainability._proxies(Additive.columns, rows, proxied)[0]
+    known = race != "unknown"
+    assert (best["feature"], best["group"]) == ("c", "y")
+    assert best["auc"] == pytest.approx(roc_auc_score(race[known] == "y", rows[known, 2]), abs=1e-12)
