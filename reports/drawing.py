@@ -92,10 +92,15 @@ def text(
 
 
 def svg(width: float, height: float, parts: Sequence[str], title: str, description: str) -> Drawing:
-    """Close a figure: adds the view box, title, description and the role of an image."""
+    """Close a figure: adds the view box, title, description and a role.
+
+    A figure is an image to a screen reader; one with links is a group, so that they can be
+    reached (WAI-ARIA 1.2: children of ``img`` are presentational).
+    """
+    role = "group" if any("<a " in part for part in parts) else "img"
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {n(width)} {n(height)}" '
-        f'width="{n(width)}" height="{n(height)}" role="img" '
+        f'width="{n(width)}" height="{n(height)}" role="{role}" '
         f"aria-label={quoteattr(title)}>"
     )
     body = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>{''.join(parts)}</svg>"

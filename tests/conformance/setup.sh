@@ -18,7 +18,7 @@ if ! "$venv/bin/python" "$here/stock_versions.py" "$@" 2>/dev/null; then
         "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@" 2>/dev/null
     fi
 fi
-if [ ! -d "$here/node_modules/@sigstore/verify" ]; then
+if [ ! -d "$here/node_modules/@sigstore/verify" ] || [ ! -d "$here/node_modules/axe-core" ]; then
     command -v npm >/dev/null || { echo "npm is missing: apt install npm" >&2; exit 1; }
     (cd "$here" && npm install --no-audit --no-fund --silent --no-save)
 fi
