@@ -11,11 +11,13 @@ import pandas as pd
 
 from govern.adapters.blobs_files import BlobFiles
 from govern.checks.registry import CheckData
+from govern.checks.splits import Part
 from govern.checks.tasks import BINARY, Task
 from govern.errors import InvalidRequestError
 from govern.transparency.canonical import canonical_json, parse_json
 
-_TABLES = ("features", "labels", "sensitive", "background", "strata")
+_TABLES = ("features", "labels", "sensitive", "background", "strata", "subjects")
+PARTS = ("train", "validation", "recent")
 
 
 def store_evaluation(
@@ -29,10 +31,21 @@ def store_evaluation(
     directions: Mapping[str, str],
     positive: str,
     strata: pd.DataFrame | None = None,
+    subjects: pd.Series | None = None,
+    parts: Mapping[str, Mapping[str, pd.DataFrame | pd.Series]] | None = None,
 ) -> str:
-    """Store what checks need to look at a candidate; return one digest for all of it."""
+    """Store what checks need to look at a candidate; return one digest for all of it.
+
+    Args:
+        parts: for each of ``PARTS`` that is given its ``features``, ``labels``, ``subjects``.
+    """
     value = {
         **({} if strata is None else {"strata": blobs.put(_csv(strata))}),
+        **({} if subjects is None else {"subjects": blobs.put(_csv(_named(subjects)))}),
+        **{
+            name: {kind: blobs.put(_csv(_named(table))) for kind, table in tables.items()}
+            for name, tables in (parts or {}).items()
+        },
         "features": blobs.put(_csv(features)),
         "labels": blobs.put(_csv(pd.DataFrame({"label": labels}, index=features.index))),
         "sensitive": blobs.put(_csv(sensitive)),
@@ -62,19 +75,45 @@ def load_evaluation(
     value = parse_json(blobs.get(digest))
     tables = {name: value[name] for name in _TABLES if name in value}
     frames = {name: _frame(blobs.get(stored)) for name, stored in tables.items()}
+    named = {name: value[name] for name in PARTS if name in value}
+    digests = {
+        f"evaluation {name} {kind}": stored
+        for name, kinds in named.items()
+        for kind, stored in kinds.items()
+    }
     return CheckData(
         features=_ordered(frames["features"], columns),
         labels=read_labels(frames["labels"]["label"], task),
         sensitive=frames["sensitive"],
         background=_ordered(frames["background"], columns).to_numpy(dtype=float),
         profile=value["profile"],
-        digests={f"evaluation {name}": stored for name, stored in tables.items()},
+        digests={f"evaluation {name}": stored for name, stored in tables.items()} | digests,
         candidate=candidate,
         positive=value["positive"],
         directions=value["directions"],
         strata=frames.get("strata"),
         task=task,
+        subjects=_subjects(frames.get("subjects")),
+        parts={name: _part(blobs, stored, task, columns) for name, stored in named.items()},
     )
+
+
+def _part(blobs: BlobFiles, stored: Mapping[str, str], task: Task, columns: Sequence[str]) -> Part:
+    tables = {kind: _frame(blobs.get(digest)) for kind, digest in stored.items()}
+    labels = tables.get("labels")
+    return Part(
+        _ordered(tables["features"], columns),
+        None if labels is None else read_labels(labels.iloc[:, 0], task),
+        _subjects(tables.get("subjects")),
+    )
+
+
+def _subjects(table: pd.DataFrame | None) -> pd.Series | None:
+    return None if table is None else table.iloc[:, 0].astype(str)
+
+
+def _named(table: pd.DataFrame | pd.Series) -> pd.DataFrame:
+    return table.to_frame("value") if isinstance(table, pd.Series) else table
 
 
 def _ordered(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

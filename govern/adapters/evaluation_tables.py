@@ -41,13 +41,16 @@ class Roles:
     sentinels: Mapping[str, float] | None = None
 
 
-def prepared(test: Path, sensitive: Path | None, roles: Roles) -> dict[str, Any]:
+def prepared(
+    test: Path, sensitive: Path | None, roles: Roles, parts: Mapping[str, Path] | None = None
+) -> dict[str, Any]:
     """Return the tables that ``check_data.store_evaluation`` stores.
 
     Args:
         test: CSV with one row a case.
         sensitive: CSV of sensitive features by subject id, or None.
         roles: what each column is.
+        parts: CSVs of further tables with the same columns: train, validation, recent.
 
     Raises:
         InvalidRequestError: a column is missing or no number, or nothing is sensitive.
@@ -67,7 +70,20 @@ def prepared(test: Path, sensitive: Path | None, roles: Roles) -> dict[str, Any]
         "background": features.sample(size, random_state=SEED),
         "profile": profile,
         "strata": table[list(roles.strata)].astype(str) if roles.strata else None,
+        "subjects": table[roles.subject].astype(str) if roles.subject else None,
+        "parts": {name: _part(path, roles) for name, path in (parts or {}).items()},
     }
+
+
+def _part(path: Path, roles: Roles) -> dict[str, pd.DataFrame | pd.Series]:
+    """Return inputs, and labels and subjects where their columns are there."""
+    table = _read(path)
+    found: dict[str, pd.DataFrame | pd.Series] = {"features": _inputs(table, roles)[0]}
+    if roles.label in table:
+        found["labels"] = table[roles.label]
+    if roles.subject in table:
+        found["subjects"] = table[roles.subject].astype(str)
+    return found
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -108,6 +124,8 @@ def _inputs(table: pd.DataFrame, roles: Roles) -> tuple[pd.DataFrame, list[dict[
         )
     features, found = features.astype(float), []
     for name, value in (roles.sentinels or {}).items():
+        if name not in features:
+            continue
         hits = features[name] == value
         features[name] = features[name].mask(hits)
         found.append({"column": name, "value": value, "count": int(hits.sum())})

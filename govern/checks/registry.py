@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
+from govern.checks.splits import Part
 from govern.checks.tasks import BINARY, Task
 from govern.domain.check import CheckResult, Finding
 from govern.errors import GovernError
@@ -49,6 +50,8 @@ class CheckData:
         directions: feature to declared direction, ``+`` or ``-``.
         strata: declared variables, text by row, inside which differences are looked at again.
         task: what the candidate answers, as its card declares.
+        subjects: subject id by row, text.
+        parts: ``train``, ``validation``, ``recent``: further tables, where they are given.
     """
 
     features: pd.DataFrame
@@ -62,6 +65,8 @@ class CheckData:
     directions: Mapping[str, str] | None = None
     strata: pd.DataFrame | None = None
     task: Task = BINARY
+    subjects: pd.Series | None = None
+    parts: Mapping[str, Part] = field(default_factory=dict)
 
     @property
     def rows(self) -> np.ndarray:

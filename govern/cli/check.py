@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from govern.cli.check_challenge import challenge
 from govern.cli.check_compare import compare
 from govern.cli.check_prepare import prepare
 from govern.cli.output import (
@@ -35,6 +36,7 @@ WAIT_SECONDS_MAX = 3_600
 POLL_SECONDS = 0.5
 app.command()(compare)
 app.command()(prepare)
+app.command()(challenge)
 Candidate = Annotated[str, typer.Argument(help="Name or digest.")]
 
 

@@ -35,6 +35,11 @@ def prepare(
     direction: Annotated[
         list[str] | None, typer.Option(help="FEATURE=+ or FEATURE=-, as declared.")
     ] = None,
+    train: Annotated[
+        Path | None, typer.Option(help="CSV the model learnt from: overlap and drift.")
+    ] = None,
+    validation: Annotated[Path | None, typer.Option(help="CSV it was chosen on.")] = None,
+    recent: Annotated[Path | None, typer.Option(help="CSV of recent traffic: drift.")] = None,
     positive: Annotated[str, typer.Option(help="What the positive outcome is called.")] = "approve",
     as_json: JsonOption = False,
 ) -> None:
@@ -50,7 +55,9 @@ def prepare(
         label=label, subject=subject, groups=tuple(group or ()), leaking=tuple(leaking or ()),
         strata=tuple(stratum or ()), sentinels=_numbers(sentinel or [], "--sentinel"),
     )  # fmt: skip
-    tables = prepared(test, sensitive, roles)
+    given = {"train": train, "validation": validation, "recent": recent}
+    parts = {name: path for name, path in given.items() if path is not None}
+    tables = prepared(test, sensitive, roles, parts)
     with opened() as application:
         digest = store_evaluation(
             application.blobs,
