@@ -12,6 +12,8 @@ import hashlib
 import math
 import re
 import time
+from binascii import b2a_base64
+from functools import lru_cache
 from typing import Any, Protocol
 
 from govern.domain.gate_record import receipt_header
@@ -173,8 +175,8 @@ class Exchange:
     def receipt(self, index: int, leaf: bytes) -> bytes:
         """Return the receipt header's line."""
         admission = self._route.admission if self._route is not None else None
-        text = receipt_header(self.gate.recorder.origin, index, leaf, admission)
-        return b"govern-receipt: " + text.encode() + b"\r\n"
+        before, after = _receipt_parts(self.gate.recorder.origin, admission)
+        return b"%s%d; leaf=:%s:%s" % (before, index, b2a_base64(leaf, newline=False), after)
 
     def submit(
         self,
@@ -372,6 +374,14 @@ class Stream:
     def _closed(self, index: int, leaf: bytes) -> None:
         broken = self._ended is not None
         self._exchange.client.finish(self._exchange, b"0\r\n\r\n", broken=broken)
+
+
+@lru_cache(maxsize=1024)
+def _receipt_parts(origin: str, admission: str | None) -> tuple[bytes, bytes]:
+    """Return what stands before the index and after the leaf in a receipt's header line."""
+    text = receipt_header(origin, 0, b"", admission)
+    before, after = text.split("0; leaf=::")
+    return b"govern-receipt: " + before.encode(), after.encode() + b"\r\n"
 
 
 def _nothing(index: int, leaf: bytes) -> None:

@@ -73,13 +73,14 @@ def upstream_request(
 ) -> bytes:
     """Return the request as it is sent to the upstream."""
     length = b"content-length: %d\r\n" % len(body) if body or head.method == b"POST" else b""
-    return b"%s %s HTTP/1.1\r\nhost: %s\r\ntraceparent: 00-%s-%016x-01\r\n%s%s\r\n%s" % (
+    return b"%s %s HTTP/1.1\r\nhost: %s\r\ntraceparent: 00-%s-%016x-01\r\n%s%s%s\r\n%s" % (
         head.method,
         path,
         authority,
         trace.encode(),
         _bits(64) | 1,
-        _passed_lines(head, drop_credentials),
+        _passed_lines(head.base or head, drop_credentials),
+        head.extra,
         length,
         body,
     )

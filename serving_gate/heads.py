@@ -6,7 +6,9 @@ header names. Framing is accepted only when a single reading is possible: one
 Content-Length of digits, or exactly ``Transfer-Encoding: chunked``, never both.
 
 Clients and upstreams repeat themselves: the last few hundred heads are remembered with
-their reading, which depends on nothing but their bytes. A refused head is read each time.
+their reading, which depends on nothing but their bytes. The few lines in which a client's
+heads do differ are read apart, so that the rest is remembered all the same. A refused head
+is read each time.
 
 It does not judge paths or credentials: see ``protocols.py`` and ``callers.py``.
 """
@@ -29,6 +31,9 @@ _REQUEST = re.compile(
 )
 _RESPONSE = re.compile(
     rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n" + _HEADER_LINES
+)
+_VARYING = re.compile(
+    rb"\r\n(?i:(content-length|traceparent|x-request-id)):([\t\x20-\x7e\x80-\xff]*)(?=\r\n)"
 )
 _SINGLE = frozenset(
     (
@@ -58,9 +63,22 @@ class BadHeadError(ValueError):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class RequestHead:
-    """A request head whose framing has one meaning; shared by requests with the same bytes."""
+    """A request head whose framing has one meaning; never changed, not frozen for speed alone.
+
+    Args:
+        method: in capitals.
+        target: the path as sent.
+        headers: names in lower case and values, lines that vary last.
+        fields: the same; of a name given twice the last.
+        length: bytes of the body, where it is not chunked.
+        chunked: whether the body comes in chunks.
+        keep_alive: whether another request may follow.
+        expects_continue: whether the client waits before it sends the body.
+        base: the part that is shared by requests with the same other lines; None: this itself.
+        extra: the lines that vary and go on to the upstream.
+    """
 
     method: bytes
     target: bytes
@@ -70,6 +88,8 @@ class RequestHead:
     chunked: bool
     keep_alive: bool
     expects_continue: bool
+    base: RequestHead | None = None
+    extra: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +112,41 @@ def read_request(data: bytes) -> RequestHead:
     Raises:
         BadHeadError: it is malformed or could be understood in two ways.
     """
+    parts = _VARYING.split(data)
+    if len(parts) == 1:
+        return _read_request(data)
+    base = _read_request(b"".join(parts[::3]))
+    varied = {
+        name.lower(): value.strip(b" \t")
+        for name, value in zip(parts[1::3], parts[2::3], strict=True)
+    }
+    count = len(parts) // 3
+    if len(varied) != count or len(base.headers) + count > HEADERS_MAX or not _plain(base):
+        return _read_request(data)  # what is odd is read as a whole, and mostly refused
+    identity = varied.get(b"x-request-id")
+    return RequestHead(
+        base.method,
+        base.target,
+        (*base.headers, *varied.items()),
+        {**base.fields, **varied},
+        _length(varied) or 0,
+        False,
+        base.keep_alive,
+        base.expects_continue,
+        base,
+        b"" if identity is None else b"x-request-id: %s\r\n" % identity,
+    )
+
+
+def _plain(base: RequestHead) -> bool:
+    """Say whether lines of their own cannot change what the others mean."""
+    if base.chunked:
+        return False
+    return base.fields.get(b"connection", b"close").lower() in (b"close", b"keep-alive")
+
+
+@lru_cache(maxsize=HEADS_REMEMBERED)
+def _read_request(data: bytes) -> RequestHead:
     match = _REQUEST.fullmatch(data)
     if match is None:
         raise _why(data)

@@ -6,7 +6,7 @@ It does not sequence, encrypt or write: see ``recorder.py``.
 from __future__ import annotations
 
 import hashlib
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -69,6 +69,6 @@ def record_bytes(pending: Pending, seq: int, at: str, salt: bytes) -> bytes:
 def _body(body: bytes | None, salt: bytes, more: dict[str, Any] | None) -> dict[str, Any]:
     if body is None:
         return {"bytes": 0, "commitment": None, **(more or {})}
-    committed = b64encode(hashlib.sha256(salt + body).digest()).decode()
+    committed = b2a_base64(hashlib.sha256(salt + body).digest(), newline=False).decode()
     result = {"bytes": len(body), "commitment": committed}
     return {**result, **more} if more else result

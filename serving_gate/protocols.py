@@ -83,9 +83,13 @@ def upstream_path(kind: str, target: bytes) -> bytes:
     return _OWN_PATHS.get(kind, target)
 
 
-@lru_cache(maxsize=HEADS_REMEMBERED)
 def refused_header(head: RequestHead) -> bytes | None:
     """Return the first header that could select another model or another path."""
+    return _refused_header(head.base or head)
+
+
+@lru_cache(maxsize=HEADS_REMEMBERED)
+def _refused_header(head: RequestHead) -> bytes | None:
     for name in head.fields:
         if name in SELECTOR_HEADERS or b"_" in name:
             return name

@@ -81,6 +81,8 @@ class ClientConnection(asyncio.Protocol):
         if self._closing:
             return
         if not self._buffer and self._head is None:
+            if self._whole(data):
+                return
             self.deadline = time.monotonic() + self._gate.settings.request_timeout_seconds
         self._buffer += data
         if self._exchange is None and self._paging is None and not self._choked:
@@ -103,6 +105,27 @@ class ClientConnection(asyncio.Protocol):
         if body is None or self._head is None:
             return
         head, self._head, self._chunks = self._head, None, None
+        self._begin(head, body)
+
+    def _whole(self, data: bytes) -> bool:
+        """Begin a request that came in one piece, as most do; leave others to the buffer."""
+        if self._exchange is not None or self._paging is not None or self._choked:
+            return False
+        end = data.find(b"\r\n\r\n") + 4
+        if not 4 <= end <= HEAD_BYTES_MAX:
+            return False
+        try:
+            head = read_request(data[:end])
+        except BadHeadError:
+            return False
+        if head.chunked or head.length != len(data) - end:
+            return False
+        if head.length > self._gate.settings.request_body_bytes_max:
+            return False
+        self._begin(head, data[end:])
+        return True
+
+    def _begin(self, head: RequestHead, body: bytes) -> None:
         if pages.is_page(head.target):
             self._page(head)
             return

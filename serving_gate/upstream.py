@@ -107,11 +107,31 @@ class Connection(asyncio.Protocol):
         if self.call is None:
             self.abort()  # an answer that nobody asked for
             return
-        self._buffer += data
         try:
+            if not self._buffer and self._head is None and self._whole(data, self.call):
+                return
+            self._buffer += data
             self._advance()
         except BadHeadError as error:
             self._fail("upstream-failed", str(error))
+
+    def _whole(self, data: bytes, call: Call) -> bool:
+        """Take an answer that came in one piece, as most do; leave others to the buffer."""
+        end = data.find(b"\r\n\r\n") + 4
+        if not 4 <= end <= HEAD_BYTES_MAX:
+            return False
+        head = read_response(data[:end], call.method)
+        if head.status < 200 or head.length != len(data) - end:
+            return False
+        self._require_small(head)
+        self._head = head
+        self._release()
+        call.listener.upstream_answered(head, data[end:])
+        return True
+
+    def _require_small(self, head: ResponseHead) -> None:
+        if head.length is not None and head.length > self._pool.settings.response_body_bytes_max:
+            raise BadHeadError("the upstream's answer is too large", 502)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End; whatever was under way fails or is cancelled."""
@@ -150,8 +170,7 @@ class Connection(asyncio.Protocol):
         del self._buffer[: end + 4]
         if head.status < 200:
             return self._read_head()
-        if head.length is not None and head.length > self._pool.settings.response_body_bytes_max:
-            raise BadHeadError("the upstream's answer is too large", 502)
+        self._require_small(head)
         self._head = head
         if head.length is None:
             self._chunks = Chunks() if head.chunked else None

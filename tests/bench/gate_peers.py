@@ -26,17 +26,31 @@ PEERS = ROOT / "build" / "bench-peers"
 PROXY_CORE, OTHER_CORE = sorted(os.sched_getaffinity(0))[0], sorted(os.sched_getaffinity(0))[-1]
 REQUEST = json.dumps(
     {"inputs": [{"name": "x", "datatype": "FP32", "shape": [2, 4],
-                 "data": [5.1, 3.5, 1.4, 0.2, 6.3, 3.3, 6.0, 2.5]}]}
-)
+                 "data": ["VALUES"]}]}
+).replace('"VALUES"', "VALUES")
 ANSWER = json.dumps(
     {"model_name": "iris", "outputs": [{"name": "label", "datatype": "INT64", "shape": [2], "data": [0, 2]}]}
 )
 _LUA = """
-wrk.method = "POST"
-wrk.path = "%(path)s"
-wrk.body = '%(body)s'
-wrk.headers["content-type"] = "application/json"
-wrk.headers["authorization"] = "Bearer %(key)s"
+local requests, at = {}, 0
+init = function(arguments)
+  math.randomseed(%(seed)d)
+  for i = 1, %(distinct)d do
+    local parts = {}
+    for j = 1, 8 do parts[j] = string.format("%%.2f", math.random() * 100) end
+    local body = string.gsub('%(body)s', "VALUES", table.concat(parts, ","))
+    wrk.headers["content-type"] = "application/json"
+    wrk.headers["authorization"] = "Bearer %(key)s"
+    wrk.headers["traceparent"] = string.format("00-%%08x%%08x%%08x%%08x-%%08x%%08x-01",
+      math.random(1, 2^31 - 1), math.random(0, 2^31 - 1), math.random(0, 2^31 - 1),
+      math.random(0, 2^31 - 1), math.random(1, 2^31 - 1), math.random(0, 2^31 - 1))
+    requests[i] = wrk.format("POST", "%(path)s", wrk.headers, body)
+  end
+end
+request = function()
+  at = at %% #requests + 1
+  return requests[at]
+end
 done = function(summary, latency, requests)
   io.write(string.format('{"requests":%%d,"us":%%d,"p50":%%d,"p99":%%d,"errors":%%d}\\n',
     summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
@@ -44,6 +58,7 @@ done = function(summary, latency, requests)
     + summary.errors.status + summary.errors.timeout))
 end
 """
+DISTINCT = 4096
 _NGINX = """
 worker_processes 1; daemon off; master_process off; pid %(folder)s/pid; error_log stderr crit;
 events { worker_connections 1024; }
@@ -222,14 +237,33 @@ def _envoy_config(port: int, upstream_port: int, log: str) -> dict[str, object]:
     return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
 
 
-def wrk(port: int, folder: Path, *, connections: int, seconds: float, key: str = "none") -> Load:
+def wrk(
+    port: int,
+    folder: Path,
+    *,
+    connections: int,
+    seconds: float,
+    key: str = "none",
+    distinct: int = DISTINCT,
+) -> Load:
     """Load a server from the other core.
+
+    Args:
+        port: where it listens.
+        folder: for the client's script.
+        connections: how many at once.
+        seconds: for how long.
+        key: what is sent as a gate key.
+        distinct: number of different requests, heads and bodies, made before the clock runs
+            and sent in turn; more than the gate remembers heads.
 
     Raises:
         RuntimeError: answers were not 2xx or connections broke.
     """
     script = folder / "load.lua"
-    script.write_text(_LUA % {"path": INFER, "body": REQUEST, "key": key})
+    script.write_text(
+        _LUA % {"path": INFER, "body": REQUEST, "key": key, "distinct": distinct, "seed": port}
+    )
     arguments = [command("wrk", "wrk"), "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s",
                  str(script), f"http://127.0.0.1:{port}{INFER}"]
     done = subprocess.run(pinned(OTHER_CORE, arguments), capture_output=True, text=True, check=True)
