@@ -8,15 +8,17 @@ Storage is someone else's: see ``tiles.py`` for what lies where.
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from struct import Struct
 
 from govern.errors import ProofError
-from govern.transparency.merkle import EMPTY_ROOT, HASH_BYTES, leaf_hash, node_hash
+from govern.transparency.merkle import EMPTY_ROOT, HASH_BYTES, leaf_hashes, node_hash
+from govern.transparency.short_hash import short_sha256
 
 TILE_LEVELS = 8
 TILE_HASHES = 1 << TILE_LEVELS
+_PAIR = Struct(f"{2 * HASH_BYTES}s")
 
 
 class Provable(ABC):
@@ -94,7 +96,7 @@ class Tree(Provable):
     def from_leaves(cls, leaves: Iterable[bytes]) -> Tree:
         """Build a tree over leaf data (not hashes)."""
         tree = cls()
-        tree.append([leaf_hash(leaf) for leaf in leaves])
+        tree.append(leaf_hashes(list(leaves)))
         return tree
 
     @property
@@ -116,9 +118,9 @@ class Tree(Provable):
         have, want = len(self._levels[level + 1]) // 32, len(self._levels[level]) // 64
         if want <= have:
             return False
-        sha256, pairs = hashlib.sha256, bytes(self._levels[level][have * 64 : want * 64])
+        sha256, pairs = short_sha256, bytes(self._levels[level][have * 64 : want * 64])
         self._levels[level + 1] += b"".join(
-            [sha256(b"\1" + pairs[at : at + 64]).digest() for at in range(0, len(pairs), 64)]
+            [sha256(b"\1" + pair).digest() for (pair,) in _PAIR.iter_unpack(pairs)]
         )
         return True
 
@@ -211,11 +213,9 @@ class Frontier:
 
 def fold(hashes: bytes) -> bytes:
     """Return the root over a power of two of concatenated hashes."""
-    sha256 = hashlib.sha256
+    sha256 = short_sha256
     while len(hashes) > HASH_BYTES:
-        hashes = b"".join(
-            [sha256(b"\1" + hashes[at : at + 64]).digest() for at in range(0, len(hashes), 64)]
-        )
+        hashes = b"".join([sha256(b"\1" + pair).digest() for (pair,) in _PAIR.iter_unpack(hashes)])
     return hashes
 
 

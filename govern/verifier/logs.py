@@ -19,7 +19,7 @@ from govern.errors import (
 )
 from govern.transparency.checkpoint import Checkpoint
 from govern.transparency.cosignature import Cosignature, require_witnesses
-from govern.transparency.merkle import leaf_hash
+from govern.transparency.merkle import leaf_hashes
 from govern.transparency.note import note_text
 from govern.transparency.tiles import (
     TILE_WIDTH,
@@ -173,7 +173,7 @@ class _Walk:
     def take(self, entries: Sequence[bytes]) -> None:
         """Add one bundle; only the last one may be partial."""
         first = self.frontier.size
-        hashes = [leaf_hash(entry) for entry in entries]
+        hashes = leaf_hashes(entries)
         self._check_states(hashes)
         joined = b"".join(hashes)
         self._tiles[0] = [joined]

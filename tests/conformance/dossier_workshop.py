@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from cryptography import x509
@@ -400,8 +401,13 @@ class Workshop:
         *,
         by: str = SERVICE,
         finish: Callable[[dict[str, bytes]], dict[str, bytes]] = dict,
+        receipts: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> dict[str, bytes]:
-        """Collect and seal everything; ``finish`` sees the files before the seal covers them."""
+        """Collect and seal everything.
+
+        ``finish`` sees the files before the seal covers them; ``receipts`` are a gate's, by
+        its name, where its records are not all here to make them from.
+        """
         files: dict[str, bytes] = {"packs/test-pack.yaml": self.pack, **self.smuggled}
         for item in self.store.items:
             files[statement_path(item.log_index)] = item.bundle
@@ -411,8 +417,9 @@ class Workshop:
         files |= log_files("log", list(self.log.entries()), self.log.checkpoint_note())
         gates = []
         for gate in self.gates.values():
-            files |= gate_files(gate)
-            gates.append(gate_row(gate))
+            kept = receipts.get(gate.name) or receipts_of(gate)
+            files |= gate_files(gate, kept)
+            gates.append(gate_row(gate, kept))
         return self.seal(finish(files), gates, by=by)
 
     def seal(
@@ -455,17 +462,18 @@ def log_files(folder: str, entries: Sequence[bytes], note: str) -> dict[str, byt
     return files | {f"{folder}/{path}": data for path, data in tiles_after(tree, 0)}
 
 
-def gate_files(gate: Gate) -> dict[str, bytes]:
-    """Return a gate's part of a dossier."""
+def gate_files(gate: Gate, kept: Sequence[str] | None = None) -> dict[str, bytes]:
+    """Return a gate's part of a dossier, with the receipts that callers kept."""
     folder = f"gates/{gate.name}"
     files = log_files(folder, gate.leaves, gate.note())
-    files[f"{folder}/receipts.txt"] = "".join(f"{line}\n" for line in receipts(gate)).encode()
+    lines = receipts_of(gate) if kept is None else kept
+    files[f"{folder}/receipts.txt"] = "".join(f"{line}\n" for line in lines).encode()
     return files | {
         f"{folder}/records/{seq:09d}.json": data for seq, data in gate.records.items()
     }
 
 
-def receipts(gate: Gate) -> list[str]:
+def receipts_of(gate: Gate) -> list[str]:
     """Return the receipts that callers of a gate got, in the log's order."""
     return [
         receipt_header(
@@ -477,7 +485,7 @@ def receipts(gate: Gate) -> list[str]:
     ]  # fmt: skip
 
 
-def gate_row(gate: Gate) -> dict[str, Any]:
+def gate_row(gate: Gate, kept: Sequence[str] | None = None) -> dict[str, Any]:
     """Return what the seal says of a gate."""
     tree = gate.tree()
     return {
@@ -486,7 +494,7 @@ def gate_row(gate: Gate) -> dict[str, Any]:
         "size": tree.size,
         "root": b64(tree.root()),
         "records": sorted(gate.records),
-        "receipts": len(receipts(gate)),
+        "receipts": len(receipts_of(gate) if kept is None else kept),
     }
 
 

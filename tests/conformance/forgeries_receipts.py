@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from dossier_workshop import receipts
+from dossier_workshop import receipts_of
 from forgeries_inside import receipt as proof_of
 from forging import Forged, Forger, flip, forgery
 
@@ -121,7 +121,7 @@ def with_receipts(forger: Forger, lines: list[str]) -> Forged:
 
 
 def genuine(forger: Forger) -> list[str]:
-    return receipts(forger.story.shop.gates["demo"])
+    return receipts_of(forger.story.shop.gates["demo"])
 
 
 @forgery
@@ -150,7 +150,7 @@ def receipts_in_another_order(forger: Forger) -> Forged:
 
 @forgery
 def receipt_of_another_gate_in_a_dossier(forger: Forger) -> Forged:
-    return with_receipts(forger, receipts(forger.story.shop.gates["other"]))
+    return with_receipts(forger, receipts_of(forger.story.shop.gates["other"]))
 
 
 @forgery

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from dossier_workshop import SERVICE, Story, Workshop, answers, prepare, receipts
+from dossier_workshop import SERVICE, Story, Workshop, answers, prepare, receipts_of
 from forgeries_inside import receipt as proof_of
 from forgeries_witnesses import SEEN, asking, marked, witness
 from forging import Forger
@@ -55,7 +55,7 @@ class Genuine:
         self.shop, self.item = shop, item
         note = self.files["gates/demo/checkpoint"].decode()
         self.proof = proof_of(Forger(story, folder), note=note)
-        self.header = receipts(shop.gates["demo"])[1].encode()
+        self.header = receipts_of(shop.gates["demo"])[1].encode()
         self.folder, self.zip = folder / "dossier", folder / "dossier.zip"
         self.zip.write_bytes(pack(self.files))
         for name, data in self.files.items():
