@@ -33,6 +33,8 @@ _BODY = struct.Struct(f">{LEAF_BYTES}sB{KEY_ID_BYTES}s{NONCE_BYTES}s")
 _PAYLOAD = struct.Struct(f">{SALT_BYTES}sIII")
 _ABSENT = 0xFFFFFFFF
 _ERASED = 1
+_WHOLE = struct.Struct(f">II{LEAF_BYTES}sB{KEY_ID_BYTES}s{NONCE_BYTES}s")  # both, unpadded
+Scanned = tuple[int, bytes, bool, bytes, bytes, memoryview]
 HEADER_BYTES = _HEADER.size
 FRAME_OVERHEAD_BYTES = _FRAME.size + _BODY.size
 
@@ -123,21 +125,31 @@ def erased_frame(frame: Frame) -> bytes:
 
 
 def frames(data: bytes, offset: int = HEADER_BYTES) -> Iterator[Frame]:
-    """Yield the whole frames from ``offset`` on; stop at the first that is cut or damaged.
+    """Yield the whole frames from ``offset`` on; see ``scan``."""
+    for start, leaf, erased, key_id, nonce, sealed in scan(data, offset):
+        end = start + FRAME_OVERHEAD_BYTES + len(sealed)
+        yield Frame(leaf, erased, key_id, nonce, bytes(sealed), start, end)
 
-    A crash in the middle of a write leaves such a tail; nobody was answered for it.
+
+def scan(data: bytes, offset: int = HEADER_BYTES) -> Iterator[Scanned]:
+    """Yield the whole frames from ``offset`` on, as tuples and without a copy of the payload.
+
+    Stops at the first frame that is cut or damaged: a crash in the middle of a write
+    leaves such a tail, and nobody was answered for it.
+
+    Returns:
+        offset of the frame in bytes, leaf, whether erased, key id, nonce, sealed payload.
     """
-    view, size = memoryview(data), len(data)
+    view, size, crc32, unpack = memoryview(data), len(data), zlib.crc32, _WHOLE.unpack_from
     while offset + FRAME_OVERHEAD_BYTES <= size:
-        length, checksum = _FRAME.unpack_from(data, offset)
-        start, end = offset + _FRAME.size, offset + _FRAME.size + length
+        length, checksum, leaf, flags, key_id, nonce = unpack(data, offset)
+        end = offset + _FRAME.size + length
         if length < _BODY.size or length > FRAME_BYTES_MAX or end > size:
             return
-        if zlib.crc32(view[start:end]) != checksum:
+        if crc32(view[offset + _FRAME.size : end]) != checksum:
             return
-        leaf, flags, key_id, nonce = _BODY.unpack_from(data, start)
-        sealed = bytes(view[start + _BODY.size : end])
-        yield Frame(leaf, bool(flags & _ERASED), key_id, nonce, sealed, offset, end)
+        sealed = view[offset + FRAME_OVERHEAD_BYTES : end]
+        yield offset, leaf, bool(flags & _ERASED), key_id, nonce, sealed
         offset = end
 
 

@@ -13,11 +13,12 @@ import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from govern.domain.gate_archive import PayloadKey, frames, parse_segment_header
+from govern.domain.gate_archive import PayloadKey, parse_segment_header, scan
 from govern.domain.gate_record import LEAF_BYTES, SALT_BYTES, GateRecord
 from govern.errors import CompletenessError, DigestMismatchError
 from govern.transparency.canonical import parse_json
@@ -25,8 +26,9 @@ from govern.transparency.canonical import parse_json
 ANSWERS = ("inference", "stream-open")
 FAILURES = ("error", "timeout", "cancelled")
 _LENGTHS = struct.Struct(">III")
+_COMMITTED_AT = LEAF_BYTES - 32
 _HEAD_BYTES = SALT_BYTES + _LENGTHS.size
-_TEXT = rb'(?:null|"[^"\\]*(?:\\.[^"\\]*)*")'
+_TEXT = rb'(?:"[^"\\]*+"|null)'  # a text with escapes is read the long way
 _START = re.compile(
     rb'\{"admission":(?:null|"(sha256:[0-9a-f]{64})"),"at":' + _TEXT + rb',"caller":' + _TEXT
     + rb',"candidate":' + _TEXT + rb',"deployment":' + _TEXT + rb',"kind":"([a-z-]+)",'
@@ -94,23 +96,23 @@ def tally_segment(data: bytes, keys: Mapping[bytes, PayloadKey], end: int | None
     ciphers = {key_id: AESGCM(item.key) for key_id, item in keys.items()}
     first = expected = parse_segment_header(data)
     erased = 0
-    for frame in frames(data):
-        if end is not None and expected == end:
+    for _, leaf, gone, key_id, nonce, sealed in scan(data):
+        if expected == end:
             break
-        if frame.index != expected:
+        if _index(leaf) != expected:
             raise CompletenessError(f"record {expected} is missing")
         expected += 1
-        cipher = ciphers.get(frame.key_id)
-        if frame.erased or cipher is None:
+        cipher = ciphers.get(key_id)
+        if gone or cipher is None:
             erased += 1
         else:
-            counts[_describe(_record(cipher, frame.nonce, frame.sealed, frame.leaf))] += 1
+            counts[_describe(_record(cipher, nonce, sealed, leaf))] += 1
     if end is not None and expected != end:
         raise CompletenessError(f"record {expected} is missing")
     return Tally(expected - first, erased, dict(counts))
 
 
-def _record(cipher: AESGCM, nonce: bytes, sealed: bytes, leaf: bytes) -> bytes:
+def _record(cipher: AESGCM, nonce: bytes, sealed: memoryview, leaf: bytes) -> bytes:
     """Return a record's canonical bytes once they fit the leaf."""
     try:
         plain = cipher.decrypt(nonce, sealed, leaf)
@@ -118,8 +120,7 @@ def _record(cipher: AESGCM, nonce: bytes, sealed: bytes, leaf: bytes) -> bytes:
         raise DigestMismatchError(f"record {_index(leaf)} was changed") from None
     length = _LENGTHS.unpack_from(plain, SALT_BYTES)[0] if len(plain) >= _HEAD_BYTES else 0
     record = plain[_HEAD_BYTES : _HEAD_BYTES + length]
-    committed = hashlib.sha256(plain[:SALT_BYTES] + record).digest()
-    if committed != leaf[LEAF_BYTES - len(committed) :]:
+    if hashlib.sha256(plain[:SALT_BYTES] + record).digest() != leaf[_COMMITTED_AT:]:
         raise DigestMismatchError(f"record {_index(leaf)} does not fit its leaf")
     return record
 
@@ -130,7 +131,11 @@ def _describe(record: bytes) -> tuple[str | None, str]:
     if start is None:
         read = GateRecord.from_json(parse_json(record))
         return read.admission, read.kind
-    admission, kind = start.groups()
+    return _named(*start.groups())
+
+
+@lru_cache(maxsize=1024)
+def _named(admission: bytes | None, kind: bytes) -> tuple[str | None, str]:
     return None if admission is None else admission.decode(), kind.decode()
 
 
