@@ -26,7 +26,7 @@ from govern.adapters.log_reading import PublishedLog
 from govern.errors import CheckpointError, StorageError
 from govern.transparency.bundle import LogProof
 from govern.transparency.checkpoint import Checkpoint, sign_checkpoint
-from govern.transparency.merkle import leaf_hashes
+from govern.transparency.merkle import leaf_hash, leaf_hashes
 from govern.transparency.note import NoteSigner, NoteVerifier, full_key_id
 from govern.transparency.tiles import (
     TILE_WIDTH,
@@ -103,7 +103,7 @@ class LogFiles(PublishedLog):
         if checkpoint.size < self._tree.size:
             raise CheckpointError("the log on disk is shorter than it was: rolled back")
         new = self.entries(self._tree.size, checkpoint.size)
-        self._tree.append(leaf_hashes(new))
+        self._tree.append([leaf_hash(entry) for entry in new])
         if self._tree.root() != checkpoint.root:
             raise CheckpointError("the log's entries do not lead to its checkpoint")
 

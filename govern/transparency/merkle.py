@@ -24,7 +24,7 @@ def leaf_hash(data: bytes) -> bytes:
 
 def leaf_hashes(entries: Sequence[bytes]) -> list[bytes]:
     """Return the leaf hash of every entry; a third faster than one by one."""
-    if any(len(entry) >= SHORT_BYTES_MAX for entry in entries):
+    if max(map(len, entries), default=0) >= SHORT_BYTES_MAX:
         return [leaf_hash(entry) for entry in entries]
     return [short_sha256(b"\0" + entry).digest() for entry in entries]
 

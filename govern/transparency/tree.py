@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from struct import Struct
 
 from govern.errors import ProofError
@@ -165,7 +166,7 @@ class TileTree(Provable):
         part = tile[place * HASH_BYTES : (place + (1 << inner)) * HASH_BYTES]
         if len(part) != HASH_BYTES << inner:
             raise ProofError(f"hash tile {tile_level}/{tile_index} is too short")
-        return fold(part)
+        return fold_shared(part) if tile_level else fold(part)
 
     def _tile(self, level: int, index: int) -> bytes:
         if (level, index) not in self._tiles:
@@ -217,6 +218,15 @@ def fold(hashes: bytes) -> bytes:
     while len(hashes) > HASH_BYTES:
         hashes = b"".join([sha256(b"\1" + pair).digest() for (pair,) in _PAIR.iter_unpack(hashes)])
     return hashes
+
+
+@lru_cache(maxsize=2048)
+def fold_shared(hashes: bytes) -> bytes:
+    """Return the same as ``fold``, remembered: proofs share the tiles above the lowest.
+
+    It holds at most 8 MiB, and an entry is found by the very bytes it was made from.
+    """
+    return fold(hashes)
 
 
 def _split(count: int) -> int:

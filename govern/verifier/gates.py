@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from struct import Struct
 from typing import Any
 
@@ -143,16 +143,14 @@ class _Look:
 
     def __call__(self, first: int, entries: Sequence[bytes]) -> None:
         """Check one bundle."""
-        for entry in entries:
-            if len(entry) != LEAF_BYTES:
+        if set(map(len, entries)) != {LEAF_BYTES}:
+            for entry in entries:
                 parse_leaf(entry)
         joined = b"".join(entries)
-        for place, (seq,) in enumerate(_SEQUENCE.iter_unpack(joined)):
-            if seq != first + place:
-                raise CompletenessError(
-                    f"{self._folder}: leaf {first + place} carries sequence number {seq}"
-                )
-        self.newest = entries[-1] if entries else self.newest
+        for place, seq in _out_of_sequence(joined, first):
+            raise CompletenessError(
+                f"{self._folder}: leaf {first + place} carries sequence number {seq}"
+            )
         end = first + len(entries)
         while self._records and self._records[-1] < end:
             number = self._records.pop()
@@ -181,6 +179,14 @@ class _Look:
             self.lineage.add(record)
         else:
             _verify_admitted(record, self._shown, at_us)
+
+
+def _out_of_sequence(joined: bytes, first: int) -> list[tuple[int, int]]:
+    """Return place and sequence number of the leaves that do not count on from ``first``."""
+    found = list(chain.from_iterable(_SEQUENCE.iter_unpack(joined)))
+    if found == list(range(first, first + len(found))):
+        return []
+    return [(place, seq) for place, seq in enumerate(found) if seq != first + place]
 
 
 class _Receipts:
@@ -220,13 +226,17 @@ class _Receipts:
     def _take_all(self, first: int, count: int, letters: bytes) -> bool:
         """Take a receipt for every leaf, all quoting one admission; say whether they are so."""
         tail = self._line[len(self._start(first, letters, 0)) :]
+        if tail not in self._tails:
+            return False
         self._read.extend(islice(self._lines, max(0, count - 1 - len(self._read))))
-        places = zip(range(first, first + count), range(0, 64 * count, 64), strict=True)
-        wanted = [
-            b"%b%d; leaf=:%b:%b" % (self._head, index, letters[at : at + 64], tail)
-            for index, at in places
-        ]
-        if tail not in self._tails or [self._line, *self._read] != wanted:
+        text, head, end = letters.decode("ascii"), self._head.decode(), tail.decode()
+        wanted = "\n".join(
+            [
+                f"{head}{first + at}; leaf=:{text[64 * at : 64 * at + 64]}:{end}"
+                for at in range(count)
+            ]
+        )
+        if b"\n".join([self._line, *self._read]) != wanted.encode():
             return False
         self._read.clear()
         self.count += count
