@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from govern.adapters.keys_files import (
 from govern.adapters.log_files import LogFiles
 from govern.adapters.pack_files import load_packs
 from govern.adapters.sql.records import Records
+from govern.adapters.trust_in_force import TrustInForce
 from govern.errors import NotFoundError, StorageError
 from govern.services import keying
 from govern.services.anchoring import Anchored, anchor_all
@@ -40,6 +42,30 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass
+class _Renewal:
+    """Takes up a newer trust file in every part that holds trust or keys."""
+
+    force: TrustInForce
+    keys: KeyFiles
+    log: LogFiles
+    recorder: Recorder
+    operations: Operations
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self) -> bool:
+        with self.lock:
+            newer = self.force.newer()
+            if newer is None:
+                return False
+            self.keys.take_up(newer)
+            signer = self.keys.note_signer("lineage-log", self.log.origin)
+            self.log.take_up(signer, [known.verifier for known in newer.log_keys(signer.name)])
+            self.operations.take_up(self.keys.ed25519_key("snapshot"))
+            self.recorder.take_up(newer)
+            return True
+
+
 @dataclass(frozen=True)
 class Application:
     """Everything opened from one home."""
@@ -49,8 +75,12 @@ class Application:
     blobs: BlobFiles
     log: LogFiles
     keys: KeyFiles
-    trust: TrustRoot
     operations: Operations
+
+    @property
+    def trust(self) -> TrustRoot:
+        """The trust file in use."""
+        return self.operations.recorder.trust
 
     @property
     def home(self) -> Path:
@@ -119,10 +149,11 @@ def open_application(settings: Settings, *, migrate: bool = False) -> Applicatio
     """
     home = settings.home
     try:
-        trust = TrustRoot.from_json((home / "trust.json").read_bytes())
         names = json.loads((home / "organisation.json").read_text("utf-8"))
     except FileNotFoundError:
         raise StorageError(f"{home.name} is not initialised; run `govern init` first") from None
+    force = TrustInForce(home / "trust.json")
+    trust = force.trust
     keys = open_keys(settings, names["issuer"], trust)
     origin = lineage_origin(names["domain"])
     log = LogFiles(
@@ -147,7 +178,8 @@ def open_application(settings: Settings, *, migrate: bool = False) -> Applicatio
         published_only=settings.published_only,
         gate_counts=lambda: count_gates(gate_folders(home, names["domain"])),
     )
-    return Application(settings, records, blobs, log, keys, trust, operations)
+    recorder.renew = _Renewal(force, keys, log, recorder, operations)
+    return Application(settings, records, blobs, log, keys, operations)
 
 
 def gate_folders(home: Path, domain: str) -> list[tuple[Path, str]]:

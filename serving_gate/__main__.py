@@ -21,6 +21,7 @@ import uvloop
 
 from govern.domain.snapshot import open_snapshot
 from govern.errors import GovernError, InvalidRequestError, StorageError
+from govern.transparency.note import NoteSigner
 from govern.transparency.trust import TrustRoot
 from serving_gate import metrics, tls
 from serving_gate.anchoring import Anchors
@@ -34,6 +35,7 @@ from serving_gate.server import ClientConnection
 from serving_gate.settings import Settings
 from serving_gate.snapshot import SnapshotKeeper, fetch
 from serving_gate.supervisor import Supervisor
+from serving_gate.trusting import TrustKeeper
 from serving_gate.upstream import Pool
 
 SWITCH_SECONDS = 0.0005
@@ -171,26 +173,37 @@ def build(options: argparse.Namespace, loop: asyncio.AbstractEventLoop) -> Gate:
     home: Path = options.home
     name = options.only or options.names[0]
     folder = home / "gates" / name
-    trust = TrustRoot.from_json(read_file(options.trust or home / "trust.json", "the trust file"))
-    keys = [options.key] if options.key else key_files(home / "keys", name)
-    signer = log_signer(keys, trust)
+    trust_path = options.trust or home / "trust.json"
+    trust = TrustRoot.from_json(read_file(trust_path, "the trust file"))
+
+    def current_signer(trust: TrustRoot) -> NoteSigner:
+        return log_signer([options.key] if options.key else key_files(home / "keys", name), trust)
+
+    signer = current_signer(trust)
     folder.mkdir(parents=True, exist_ok=True)
     keeper = SnapshotKeeper(
         folder / "snapshot.json",
-        lambda document, now: open_snapshot(document, trust, now),
+        lambda document, now: open_snapshot(document, trusting.trust, now),
         stale_seconds=settings.snapshot_stale_seconds,
         fetcher=_fetcher(options),
     )
+    recorder = Recorder(
+        folder,
+        signer,
+        segment_bytes_max=settings.segment_bytes_max,
+        earlier=[log.verifier for log in trust.log_keys(signer.name)],
+    )
+
+    def take_up(newer: TrustRoot) -> None:
+        recorder.take_up(current_signer(newer))
+
+    trusting = TrustKeeper(trust, trust_path.read_bytes, take_up, keeper.verify_again)
     keeper.load()
     upstreams = dict(parse_upstream(text) for text in options.upstream)
     return Gate(
         settings=settings,
-        recorder=Recorder(
-            folder,
-            signer,
-            segment_bytes_max=settings.segment_bytes_max,
-            earlier=[log.verifier for log in trust.log_keys(signer.name)],
-        ),
+        trust=trusting,
+        recorder=recorder,
         snapshot=keeper,
         callers=Callers.load(options.callers or home / "gates" / options.names[0] / "callers.json"),
         pools=_pools(options, upstreams, settings, loop),

@@ -17,6 +17,7 @@ from serving_gate.rates import Buckets
 from serving_gate.recorder import Recorder
 from serving_gate.settings import Settings
 from serving_gate.snapshot import SnapshotKeeper
+from serving_gate.trusting import TrustKeeper
 from serving_gate.upstream import Call, Pool
 
 MATCH_CACHE_MAX = 4096
@@ -49,7 +50,9 @@ class Gate:
         pools: Mapping[str, Pool],
         family: Family,
         loop: asyncio.AbstractEventLoop,
+        trust: TrustKeeper,
     ) -> None:
+        self.trust = trust
         self.settings = settings
         self.recorder = recorder
         self.snapshot = snapshot
@@ -78,6 +81,8 @@ class Gate:
 
     def decide(self, deployment: str) -> Route | deciding.Refusal:
         """Decide on a call now."""
+        if self.trust.problem is not None:
+            return deciding.Refusal("not-ready", self.trust.problem)
         keeper = self.snapshot
         return deciding.decide(deployment, keeper.view, keeper.fresh_until, time.time())
 
@@ -103,7 +108,12 @@ class Gate:
         elif now >= min(self.snapshot.fresh_until, self.snapshot.view.expires):
             found.append("stale-snapshot")
         recorder = self.recorder
-        errors = (recorder.journal_error, recorder.publish_error, self.callers.problem)
+        errors = (
+            recorder.journal_error,
+            recorder.publish_error,
+            self.callers.problem,
+            self.trust.problem,
+        )
         return found + [error for error in errors if error is not None]
 
     # -- life ------------------------------------------------------------------------
@@ -115,6 +125,7 @@ class Gate:
             self.snapshot.poll(settings.snapshot_poll_seconds),
             self.recorder.publish_every(settings.publish_seconds),
             self.refresh_callers(),
+            self.trust.look_every(settings.snapshot_poll_seconds),
         ]
 
     async def refresh_callers(self) -> None:

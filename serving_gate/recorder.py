@@ -79,6 +79,7 @@ class Recorder:
         self.journal_error: str | None = None
         self.publish_error: str | None = None
         self._signer, self._earlier = signer, earlier
+        self._sign_again = False
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = _lock(folder / ".writer")
         self._journal = Journal(folder / "payloads", segment_bytes_max)
@@ -127,6 +128,10 @@ class Recorder:
             with suppress(SignatureError):
                 return open_checkpoint(note, verifier)
         return open_checkpoint(note, self._signer.verifier)
+
+    def take_up(self, signer: NoteSigner) -> None:
+        """Sign with a newer key from now on; what is published is signed with it next."""
+        self._signer, self._sign_again = signer, True
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start the thread that waits for the disk."""
@@ -253,8 +258,9 @@ class Recorder:
         """
         while self._publishing is not None:
             await asyncio.shield(self._publishing)
-        if self.published_size == self._tree.size:
+        if self.published_size == self._tree.size and not self._sign_again:
             return
+        self._sign_again = False
         self._publishing = self._loop.create_future()
         size, files, note = self._prepare_publication()
         try:
@@ -263,7 +269,7 @@ class Recorder:
             self._unpublished = [item for item in self._unpublished if item[0] not in written]
             self.published_size, self.publish_error = size, None
         except StorageError as error:
-            self.publish_error = str(error)
+            self.publish_error, self._sign_again = str(error), True
             raise
         finally:
             waiting, self._publishing = self._publishing, None

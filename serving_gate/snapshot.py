@@ -128,6 +128,10 @@ class SnapshotKeeper:
         self.fresh_until = heard_at + self._stale_seconds
         self.problem = None
 
+    def verify_again(self) -> None:
+        """Verify the next document even if it is the one in use: trust has changed."""
+        self._document = None
+
     async def poll(self, seconds: float) -> None:
         """Fetch every ``seconds``, until cancelled."""
         while True:

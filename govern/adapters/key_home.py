@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from govern.adapters.files import write_durably
+from govern.adapters.files import locked, write_durably
 from govern.adapters.key_store import ROOT, KeyStore
 from govern.adapters.keys_files import KeyFiles, certify, new_key
 from govern.errors import ConflictError, StorageError
 from govern.transparency.signer import Signer
+from govern.transparency.succession import check_succession
 from govern.transparency.trust import TrustRoot
 from govern.transparency.trust_file import NewKey
 
@@ -63,15 +64,20 @@ class KeyHome:
     def put_in_force(self, data: bytes) -> TrustRoot:
         """Keep a trust file under its number, then make it ``trust.json``.
 
+        The lineage log is locked meanwhile: what is being recorded is published before,
+        or signed again with the new keys.
+
         Raises:
             ConflictError: another change came in between.
         """
         new = TrustRoot.from_json(data)
-        current = TrustRoot.from_json((self._home / "trust.json").read_bytes())
-        if new.version != current.version + 1:
-            raise ConflictError("the keys were changed by somebody else meanwhile; run this again")
-        write_durably(self._file(new.version), data)
-        write_durably(self._home / "trust.json", data)
+        with locked(self._home / "log" / "lineage" / ".lock"):
+            current = TrustRoot.from_json((self._home / "trust.json").read_bytes())
+            if new.version != current.version + 1:
+                raise ConflictError("somebody else changed the keys meanwhile; run this again")
+            check_succession(current, new)
+            write_durably(self._file(new.version), data)
+            write_durably(self._home / "trust.json", data)
         return new
 
     def _file(self, version: int) -> Path:

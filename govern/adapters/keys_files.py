@@ -97,6 +97,11 @@ class KeyFiles:
         self._records: dict[str, KeyRecord] = {}
         self._certs: dict[str, x509.Certificate] = {}
 
+    def take_up(self, trust: TrustRoot) -> None:
+        """Use the keys that a newer trust file has as current."""
+        self._trusted = trusted_ids(trust.raw)
+        self._records, self._certs = {}, {}
+
     def sign(
         self, payload: bytes, identity: str, now: datetime
     ) -> tuple[dict[str, Any], x509.Certificate, bytes]:

@@ -56,6 +56,12 @@ class LogFiles(PublishedLog):
         self._signer = signer
         self._tree = Tree()
 
+    def take_up(self, signer: NoteSigner, earlier: Sequence[NoteVerifier]) -> None:
+        """Sign with a newer key from now on."""
+        self._signer = signer
+        self.verifier = signer.verifier
+        self._earlier = [key for key in earlier if key != signer.verifier]
+
     @classmethod
     def create(cls, folder: Path, signer: NoteSigner) -> LogFiles:
         """Create an empty log, on purpose and once.

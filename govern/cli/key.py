@@ -57,22 +57,29 @@ def list_(as_json: JsonOption = False) -> None:
 def rotate(
     role: Annotated[str, typer.Argument(help="Such as ca, ct, tsa, lineage-log, gate-NAME.")],
     reason: Annotated[str, typer.Option("--reason", help="Why.")] = "planned rotation",
+    overlap: Annotated[
+        float,
+        typer.Option("--overlap", metavar="SECONDS", help="How long the present key stays valid."),
+    ] = 60,
     root_keys: RootOption = None,
     pkcs11: UriOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a new key of a role and end the present one's window now."""
+    """Make a new key of a role; the present one ends after an overlap."""
+    from datetime import timedelta
+
     from govern.bootstrap import utc_now
     from govern.services import keying
 
     def change(data: bytes, home: KeyHome) -> bytes:
-        return keying.rotate(data, role, home, now=utc_now(), reason=reason)
+        more = timedelta(seconds=overlap)
+        return keying.rotate(data, role, home, now=utc_now(), reason=reason, overlap=more)
 
     _anchor_first(role)
     version = _change(change, root_keys, pkcs11)
     show_done(
-        f"the {role} key was rotated; trust file version {version} is in force. Give trust.json "
-        "to those who verify, and start portal, worker and gates again",
+        f"the {role} key was rotated; trust file version {version} is in force. Portal, worker and "
+        "gates of this home take it up by themselves; give trust.json to those who verify",
         {"role": role, "version": version},
         as_json=as_json,
     )
@@ -95,11 +102,15 @@ def revoke(
     revocations, rejections and failed checks among them still count against a model.
     """
     from govern.bootstrap import utc_now
+    from govern.errors import InvalidRequestError, MalformedError
     from govern.services import keying
     from govern.transparency.canonical import parse_json
     from govern.transparency.encoding import format_time, parse_time
 
-    at = parse_time(since) if since else utc_now().replace(microsecond=0)
+    try:
+        at = parse_time(since) if since else utc_now().replace(microsecond=0)
+    except MalformedError as error:
+        raise InvalidRequestError(f"--since: {error}") from None
     with opened() as application:
         found = keying.find_key(parse_json(application.trust.raw), key)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Protocol
 
@@ -39,6 +39,9 @@ from govern.transparency.trust_file import (
 )
 from govern.transparency.verify import VerifiedStatement
 
+OVERLAP = timedelta(seconds=60)
+OVERLAP_MAX = timedelta(days=366)
+
 
 class KeyMaker(Protocol):
     """Makes keys of a home, with the root's key at hand."""
@@ -63,16 +66,36 @@ class KeyState:
     status: str
 
 
-def rotate(data: bytes, role: str, maker: KeyMaker, *, now: datetime, reason: str) -> bytes:
+def rotate(
+    data: bytes,
+    role: str,
+    maker: KeyMaker,
+    *,
+    now: datetime,
+    reason: str,
+    overlap: timedelta = OVERLAP,
+) -> bytes:
     """Return the next trust file, in which a new key follows the current one of ``role``.
+
+    Args:
+        data: the trust file in force.
+        role: whose key.
+        maker: makes the successor and signs.
+        now: the present; the successor's window begins.
+        reason: why; it stands in the trust file.
+        overlap: how long the present key stays valid, so that services that run can take
+            up the new file first.
 
     Raises:
         NotFoundError: the role has no current key.
+        InvalidRequestError: the overlap is negative or over a year.
     """
+    if not timedelta(0) <= overlap <= OVERLAP_MAX:
+        raise InvalidRequestError(f"an overlap is from 0 s to {OVERLAP_MAX.days} days")
     at = now.replace(microsecond=0)
     value = next_version(data, now=now, reason=reason)
     old = current_key(value, role)
-    _replace(value, old, maker, end=at, now=at)
+    _replace(value, old, maker, end=at + overlap, now=at)
     return sign_trust(value, [maker.root()])
 
 

@@ -379,6 +379,18 @@ class Operations:
         self._candidate(candidate)
         return waiving.listed(self.recorder, candidate)
 
+    def take_up(self, snapshot_key: Signer) -> None:
+        """Sign snapshots with a newer key from now on."""
+        self._snapshot_key = snapshot_key
+
+    def renew(self) -> bool:
+        """Take up a newer trust file, with its keys, if one is in force; say whether one was.
+
+        Raises:
+            VerificationError: the file in force does not follow the one in use.
+        """
+        return self.recorder.renew()
+
     def snapshot_document(self) -> bytes:
         """Return a fresh signed snapshot for gates."""
         return serving.snapshot_document(

@@ -14,14 +14,13 @@ The order, and what a stop leaves behind at each step:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Any, Protocol
 
 from cryptography import x509
 
 from govern.domain.voiding import counts, named
-from govern.errors import RevokedKeyError, StorageError
+from govern.errors import RevokedKeyError, StorageError, VerificationError
 from govern.transparency.bundle import LogProof, entry_body, write_bundle
 from govern.transparency.statement import make_statement
 from govern.transparency.trust import TrustRoot
@@ -120,17 +119,24 @@ class Recorder:
         payload = make_statement(predicate_type, subjects, predicate)
         for _ in range(RENEWALS_MAX):
             self.renew()
-            with suppress(_KeysChangedError):
+            try:
                 return self._record(payload, signer)
+            except _KeysChangedError:
+                continue
+            except VerificationError:
+                if not self.renew():
+                    raise
         raise StorageError("the keys are being changed just now; try again")
 
     def _record(self, payload: bytes, signer: str) -> VerifiedStatement:
+        trust = self.trust
         envelope, certificate, timestamp = self._signing.sign(payload, signer, self.clock())
         made: list[VerifiedStatement] = []
 
         def keep(proofs: Sequence[LogProof]) -> list[bytes]:
             """Run under the log's lock, which a change of keys takes too."""
-            if self.renew():
+            self.renew()
+            if self.trust is not trust:
                 raise _KeysChangedError
             bundle = write_bundle(envelope, certificate, timestamp, proofs[0])
             made.append(verify_bundle(bundle, self.trust))

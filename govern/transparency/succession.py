@@ -25,7 +25,8 @@ def check_succession(old: TrustRoot, new: TrustRoot) -> list[str]:
     (1) the version is higher, or the files are the same;
     (2) enough of the root's keys in ``old`` signed ``new``;
     (3) enough of the root's keys in ``new`` signed it (checked when it was read);
-    (4) nothing that ``old`` names is gone, and no window that had ended is longer.
+    (4) nothing that ``old`` names is gone, no window that had ended is longer, and no
+        revocation is taken back.
 
     Raises:
         RollbackError: an older version, or another file under the same version.
@@ -44,6 +45,11 @@ def check_succession(old: TrustRoot, new: TrustRoot) -> list[str]:
             f"version {new.version} is not signed by the root of version {old.version}; if the "
             "root was rotated in between, give the files in between as well"
         ) from None
+    for key, revocation in old.revoked.items():  # (4)
+        if key not in new.revoked or new.revoked[key].since > revocation.since:
+            raise UntrustedSignerError(
+                f"the key {key[:19]}… was revoked, and the newer file takes that back"
+            )
     before, after = (key_entries(parse_json(one.raw)) for one in (old, new))
     return [
         _replaced(old, new),

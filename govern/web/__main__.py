@@ -18,7 +18,7 @@ from waitress.server import create_server
 
 from govern.adapters.files import write_durably
 from govern.bootstrap import Application, open_application
-from govern.errors import GovernError
+from govern.errors import GovernError, StorageError, VerificationError
 from govern.settings import Settings
 from govern.web.app import create_app
 from govern.web.config import WebSettings
@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     try:
         app = create_app(opened.operations, _settings(opened, options.demo_logins))  # type: ignore[arg-type]
+        app.before_request(lambda: _renew(opened))
         server = create_server(app, host=options.host, port=options.port, threads=THREADS)
     except OSError as error:
         print(f"govern web: port {options.port} cannot be used: {error.strerror}", file=sys.stderr)
@@ -45,6 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with contextlib.suppress(KeyboardInterrupt):
         server.run()
     return 0
+
+
+def _renew(opened: Application) -> None:
+    """Take up keys that were rotated; refuse to act under a trust file that does not follow."""
+    try:
+        opened.operations.renew()
+    except VerificationError as error:
+        raise StorageError(f"the keys cannot be used: {error}") from None
 
 
 def _parser() -> argparse.ArgumentParser:

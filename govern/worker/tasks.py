@@ -77,6 +77,7 @@ def run_waiting_jobs(settings: Settings) -> int:
 def run_job(opened: Application, job: Job) -> None:
     """Run one leased job; whatever is wrong with it becomes its error, and the worker lives."""
     try:
+        opened.operations.renew()
         if job.kind == REPORT_JOB:
             from govern.worker.reporting import build_report
 

@@ -17,12 +17,13 @@ from typing import Any
 
 from cryptography import x509
 
+from govern.adapters.key_home import KeyHome
 from govern.adapters.keys_files import KeyFiles, Organisation, create_keys, gate_origin
 from govern.adapters.log_files import LogFiles
 from govern.domain import predicates
 from govern.domain.gate_record import GateRecord, commitment, make_leaf, receipt_header
 from govern.policy.document import load_pack
-from govern.services import approving, deciding, tracing
+from govern.services import approving, deciding, keying, tracing
 from govern.services.recording import Recorder
 from govern.transparency.bundle import entry_body, parse_bundle, write_bundle
 from govern.transparency.canonical import canonical_json
@@ -230,6 +231,37 @@ class Workshop:
     def _gate(self, name: str) -> Gate:
         signer = self.keys.note_signer(f"gate-{name}", gate_origin(DOMAIN, name))
         return Gate(name, signer)
+
+    def rotate(self, role: str) -> KeyFiles:
+        """Rotate a role's key without an overlap; return the keys as a thief has them."""
+        moment = self.clock()
+        thief = KeyFiles(self.folder / "keys", ISSUER, self.trust)
+        maker = KeyHome(self.folder, self.keys)
+        self._take_up(
+            keying.rotate(
+                self.trust_bytes, role, maker, now=moment, reason="test", overlap=timedelta(0)
+            )
+        )
+        return thief
+
+    def revoke(self, role: str, *, since: datetime | None = None) -> KeyFiles:
+        """Revoke a role's key, as of now if not said; return the keys as a thief has them."""
+        since, moment = since or self.now, self.clock()
+        thief = KeyFiles(self.folder / "keys", ISSUER, self.trust)
+        maker = KeyHome(self.folder, self.keys)
+        self._take_up(
+            keying.revoke(
+                self.trust_bytes, role, maker, since=since, now=moment, reason="stolen"
+            )
+        )
+        return thief
+
+    def _take_up(self, data: bytes) -> None:
+        self.trust_bytes, self.trust = data, TrustRoot.from_json(data)
+        self.keys.take_up(self.trust)
+        self.recorder.take_up(self.trust)
+        signer = self.keys.note_signer("lineage-log", f"{DOMAIN}/govern/lineage")
+        self.log.take_up(signer, [log.verifier for log in self.trust.log_keys(signer.name)])
 
     def clock(self) -> datetime:
         """Each look at the clock takes a second."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import forgeries_anchors
 import forgeries_inside
+import forgeries_keys
 import forgeries_outside
 import forgeries_receipts
 import forgeries_reports
@@ -21,7 +22,7 @@ from govern.verifier.what import verify_path
 CORPUS = Path(__file__).parent / "forgeries"
 NAMES = sorted(path.name for path in CORPUS.iterdir() if path.is_dir())
 assert forgeries_anchors and forgeries_inside and forgeries_outside and forgeries_receipts
-assert forgeries_reports and forgeries_witnesses
+assert forgeries_keys and forgeries_reports and forgeries_witnesses
 
 
 def expected_code(name: str) -> int:

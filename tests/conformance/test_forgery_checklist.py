@@ -44,7 +44,28 @@ REQUIRED = {
     ],
     "a revoked key": [
         "revoked-log-key", "revoked-identity-authority", "revoked-timestamp-authority",
-        "revoked-certificate-log-key",
+        "revoked-certificate-log-key", "approval-under-a-revoked-authority",
+        "admission-under-a-revoked-authority", "seal-under-a-revoked-authority",
+        "answers-under-a-void-admission", "statement-under-a-revoked-authority",
+    ],
+    "a key used outside its window": [
+        "signature-before-the-keys-window", "vote-dated-back-with-the-timestamp-key",
+        "vote-dated-back-with-a-revoked-timestamp-key",
+    ],
+    "a rotated-out key that signs later": [
+        "approval-under-a-rotated-authority", "approval-under-a-rotated-timestamp-authority",
+        "statement-under-a-rotated-log-key", "log-signed-with-a-rotated-key",
+        "gate-log-signed-with-a-rotated-key", "gate-log-dated-back-under-a-rotated-key",
+    ],
+    "a trust file rolled back": ["trust-file-rolled-back", "trust-file-twice-under-one-version"],
+    "a trust file not signed by enough of the root": [
+        "trust-file-by-another-root", "trust-file-signed-by-no-root",
+        "trust-file-signed-by-too-few-roots", "trust-file-whose-root-lowers-its-threshold",
+        "trust-file-signed-twice-by-one-root", "trust-file-with-another-reviewer",
+    ],
+    "a trust file that takes back an end": [
+        "trust-file-that-opens-an-ended-key", "trust-file-that-forgets-a-revocation",
+        "trust-file-with-a-key-taken-out",
     ],
     "the key swapped inside the bundle": ["key-swapped-in-the-bundle"],
     "everything re-signed with the forger's own key": [

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
-from dossier_workshop import ADA, ISSUER, ROSA, Story
+from dossier_workshop import ADA, ISSUER, ROSA, Candidate, Story, Workshop
 from stock import HERE, HOW, can_cut, offline, tool
 
 from govern.transparency.bundle import parse_bundle
@@ -31,8 +31,12 @@ class Laid:
 
 @pytest.fixture(scope="module")
 def laid(story: Story, tmp_path_factory: pytest.TempPathFactory) -> Laid:
-    folder = tmp_path_factory.mktemp("regulator")
-    config = json.loads(story.shop.trust_bytes)["sigstore"]
+    return lay_out(story.shop, story.first, tmp_path_factory.mktemp("regulator"))
+
+
+def lay_out(shop: Workshop, item: Candidate, folder: Path) -> Laid:
+    """Lay out a candidate's model, its bundle, its first vote, and the stock trust config."""
+    config = json.loads(shop.trust_bytes)["sigstore"]
     found = Laid(
         folder,
         folder / "sigstore.json",
@@ -40,16 +44,16 @@ def laid(story: Story, tmp_path_factory: pytest.TempPathFactory) -> Laid:
         folder / "forest",
         folder / "model.sigstore.json",
         folder / "vote.sigstore.json",
-        hex_of(story.first.digest),
+        hex_of(item.digest),
     )
     found.trust.write_text(json.dumps(config))
     found.root.write_text(json.dumps(config["trustedRoot"]))
     found.model.mkdir()
-    for name, data in story.first.files.items():
+    for name, data in item.files.items():
         (found.model / name).write_bytes(data)
-    quoted = story.first.statement.statement.predicate["model_signature"]
-    found.model_bundle.write_bytes(story.shop.store.bundle(quoted) or b"")
-    found.vote.write_bytes(story.first.votes[0].bundle)
+    quoted = item.statement.statement.predicate["model_signature"]
+    found.model_bundle.write_bytes(shop.store.bundle(quoted) or b"")
+    found.vote.write_bytes(item.votes[0].bundle)
     return found
 
 

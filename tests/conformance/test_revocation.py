@@ -1,0 +1,130 @@
+"""After a key was revoked: what it signed before counts, what it signed later is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from dossier_workshop import NADIA, ROSA, TOMAS, Candidate, Workshop, answers, prepare
+from forging import begin, finish
+
+from govern.domain import predicates
+from govern.domain.assembling import load_admission, standing
+from govern.errors import ExpiredError, RevokedKeyError, UntrustedSignerError
+from govern.services.serving import snapshot_document
+from govern.services.tracing import statements_about
+from govern.transparency.verify import verify_bundle
+from govern.verifier.dossier import verify_dossier
+
+pytestmark = pytest.mark.conformance
+ROLES = ["ca", "ct", "tsa", "lineage-log"]
+
+
+@pytest.mark.parametrize("sealed", ["before", "after"])
+@pytest.mark.parametrize("role", ROLES)
+def test_what_was_signed_before_the_revocation_still_verifies(
+    role: str, sealed: str, tmp_path: Path
+) -> None:
+    shop = Workshop(tmp_path)
+    item = prepare(shop)
+    answers(shop, item)
+    files = shop.dossier([item]) if sealed == "before" else {}
+    shop.revoke(role)
+    proved = verify_dossier(files or shop.dossier([item]), shop.trust)
+    assert proved.counts["admissions"] == 1 and "void" not in proved.counts
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_void_statement_is_named_and_the_rest_verifies(role: str, tmp_path: Path) -> None:
+    """A vote falls between theft and its discovery; voted again, the model is admitted anew."""
+    shop = Workshop(tmp_path)
+    item = begin(shop)
+    since = shop.now
+    shop.record_vote(item, ROSA)
+    shop.revoke(role, since=since)
+    (lost,) = shop.recorder.void()
+    assert lost.signer == ROSA and "was revoked as of" in lost.void
+    with pytest.raises(RevokedKeyError):
+        verify_bundle(lost.bundle, shop.trust)
+    assert shop.recorder.about(item.digest)[-1].kind != predicates.APPROVAL
+    item.votes.clear()
+    for by in (TOMAS, NADIA):
+        shop.record_vote(item, by)
+    shop.admit(item)
+    proved = verify_dossier(shop.dossier([item]), shop.trust)
+    assert proved.counts["admissions"] == 1 and proved.counts["void"] == 1
+    assert any("counts for nothing" in text and ROSA in text for text in proved.unproved)
+
+
+def test_an_admission_that_rests_on_a_void_vote_serves_no_more(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path)
+    item = begin(shop)
+    since = shop.now
+    finish(shop, item)
+    assert item.admission is not None
+    shop.revoke("ca", since=since)
+    index = statements_about(shop.recorder, item.digest)
+    with pytest.raises(RevokedKeyError, match="was revoked"):
+        load_admission(index, item.admission.digest, shop.trust)
+    document = snapshot_document(shop.recorder, shop.keys.ed25519_key("snapshot"))
+    assert item.admission.digest.encode() not in document
+
+
+Against = Callable[[Workshop, Candidate], None]
+
+
+def suspend(shop: Workshop, item: Candidate) -> None:
+    shop.end(item, predicates.SUSPENSION)
+
+
+def revoke(shop: Workshop, item: Candidate) -> None:
+    shop.end(item, predicates.REVOCATION)
+
+
+@pytest.mark.parametrize(("act", "state"), [(suspend, "suspended"), (revoke, "revoked")])
+def test_revoking_a_key_lifts_no_suspension(act: Against, state: str, tmp_path: Path) -> None:
+    """Losing evidence never helps: what speaks against a model stands, though it is void."""
+    shop = Workshop(tmp_path)
+    item = prepare(shop)
+    answers(shop, item)
+    since = shop.now
+    act(shop, item)
+    shop.revoke("ca", since=since)
+    assert item.admission is not None
+    index = statements_about(shop.recorder, item.digest)
+    assert standing(index, item.admission, shop.trust, shop.clock()) == state
+    files = shop.dossier([item])
+    assert any("against the model" in text for text in verify_dossier(files, shop.trust).unproved)
+    with pytest.raises(ExpiredError):
+        verify_dossier(files, shop.trust, shop.clock())
+
+
+def test_a_void_rejection_stands_and_a_void_failed_check_is_the_newest(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path)
+    item = begin(shop)
+    since = shop.now
+    shop.record_vote(item, ROSA, vote="reject")
+    shop.check(item, verdict="fail")
+    shop.revoke("ca", since=since)
+    index = statements_about(shop.recorder, item.digest)
+    (vote,) = index.of_kind(predicates.APPROVAL, item.digest)
+    assert vote.void and vote.statement.predicate["vote"] == "reject"
+    assert index.of_kind(predicates.TEST_RESULT, item.digest)[-1].void
+
+
+def test_what_a_rotated_key_signs_later_is_refused_loudly(tmp_path: Path) -> None:
+    """No revocation explains it, so no reader skips it."""
+    shop = Workshop(tmp_path)
+    item = begin(shop)
+    thief = shop.rotate("ca")
+    shop.now += timedelta(hours=1)
+    from forgeries_keys import approval_of
+
+    from govern.transparency.statement import make_statement
+
+    vote = make_statement(predicates.APPROVAL, [(item.name, item.digest)], approval_of(item, ROSA))
+    bundle = shop.smuggle(*thief.sign(vote, ROSA, shop.clock()))
+    with pytest.raises(UntrustedSignerError, match="was not valid at"):
+        shop.recorder.verified(bundle)
