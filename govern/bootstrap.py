@@ -11,17 +11,12 @@ from pathlib import Path
 
 from govern.adapters.blobs_files import BlobFiles
 from govern.adapters.files import write_durably
+from govern.adapters.first_keys import Organisation, create_keys
 from govern.adapters.gate_files import GateFolder
 from govern.adapters.gate_tallies import count_gates
 from govern.adapters.jobs_celery import make_nudge
 from govern.adapters.key_home import KeyHome
-from govern.adapters.keys_files import (
-    KeyFiles,
-    Organisation,
-    create_keys,
-    gate_origin,
-    lineage_origin,
-)
+from govern.adapters.keys_files import KeyFiles, gate_origin, lineage_origin
 from govern.adapters.log_files import LogFiles
 from govern.adapters.pack_files import load_packs
 from govern.adapters.sql.records import Records
@@ -211,11 +206,14 @@ def gate_names(application: Application) -> list[tuple[str, str]]:
 
 
 def key_home(
-    application: Application, root_folder: Path | None = None, uri: str | None = None
+    application: Application,
+    root_folder: Path | None = None,
+    uri: str | None = None,
+    new_root_folder: Path | None = None,
 ) -> KeyHome:
     """Return what changes the keys of a home; ``root_folder`` holds the root's key."""
     file = application.settings.passphrase_file
-    return KeyHome(application.home, application.keys, root_folder, file, uri)
+    return KeyHome(application.home, application.keys, root_folder, file, uri, new_root_folder)
 
 
 def record_key_events(application: Application) -> int:

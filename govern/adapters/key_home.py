@@ -9,7 +9,8 @@ from govern.adapters.files import locked, write_durably
 from govern.adapters.key_store import ROOT, KeyStore
 from govern.adapters.keys_files import KeyFiles, certify, new_key
 from govern.errors import ConflictError, StorageError
-from govern.transparency.signer import Signer
+from govern.transparency.identity import make_root
+from govern.transparency.signer import Signer, certificate_key_id
 from govern.transparency.succession import check_succession
 from govern.transparency.trust import TrustRoot
 from govern.transparency.trust_file import NewKey
@@ -22,6 +23,7 @@ class KeyHome:
         home: the home folder.
         keys: its keys.
         root_folder: where the root's key lies.
+        new_root_folder: where the root's next key goes; None: beside the present one.
         passphrase_file: opens it, if it is encrypted.
         uri: a PKCS#11 URI under which the next key is made; None: in a file.
     """
@@ -33,9 +35,11 @@ class KeyHome:
         root_folder: Path | None = None,
         passphrase_file: Path | None = None,
         uri: str | None = None,
+        new_root_folder: Path | None = None,
     ) -> None:
         self._home, self._keys, self._uri = home, keys, uri
         self._roots = KeyStore(root_folder or keys.folder, passphrase_file)
+        self._new_roots = KeyStore(new_root_folder or self._roots.folder, passphrase_file)
 
     def root(self) -> Signer:
         """Return the root's key.
@@ -43,10 +47,24 @@ class KeyHome:
         Raises:
             StorageError: it is not there.
         """
-        held = [item for item in self._roots.records() if item.role == ROOT]
+        wanted = certificate_key_id(self._keys.root_certificate())
+        held = [item for item in self._roots.records() if item.id == wanted]
         if not held:
             raise StorageError("the root's key is not here; name its folder with --root-keys")
         return self._roots.signer(held[-1])
+
+    def make_root(self, now: datetime) -> Signer:
+        """Make the root's next key; no trust file names it yet.
+
+        Raises:
+            StorageError: the file system or the token refused.
+        """
+        self._new_roots.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        signer, place = self._new_roots.make(ROOT, self._uri)
+        certificate = make_root(self._keys.root_certificate().subject, signer, now=now)
+        self._keys.keep_root(certificate)
+        self._new_roots.keep(ROOT, signer, place, certificate, now)
+        return signer
 
     def make(self, role: str, now: datetime) -> NewKey:
         """Make, certify and list a key."""

@@ -1,17 +1,13 @@
 """The keys of an installation: which signs what, and the trust root they make.
 
-``create_keys`` runs once, on purpose (``govern init``). Each role has its own key: root
-(certifies the authorities and signs the trust file; may be kept apart), certificate
-authority, certificate log, timestamp authority, lineage log, one log per gate, snapshots,
-report and releases, in-toto layouts. Where the private halves lie is ``key_store``'s part.
+Which roles there are is ``first_keys``'s part; where the private halves lie, ``key_store``'s.
 """
 
 from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,55 +18,35 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from govern.adapters.files import write_durably
-from govern.adapters.key_store import ROOT, KeyRecord, KeyStore
+from govern.adapters.key_store import KeyRecord, KeyStore
 from govern.domain import in_toto
 from govern.errors import InvalidRequestError, StorageError
-from govern.transparency.encoding import b64, format_time
 from govern.transparency.envelope import open_parts, sign_envelope
 from govern.transparency.identity import (
     Identity,
     issue_identity,
     make_ca,
-    make_root,
     make_service_cert,
     name,
 )
 from govern.transparency.note import NoteSigner
 from govern.transparency.oms import public_pem, write_key_bundle
-from govern.transparency.signer import Signer, ed25519_public, p256_public, spki
+from govern.transparency.signer import (
+    Signer,
+    certificate_key_id,
+    p256_public,
+)
 from govern.transparency.timestamp import make_timestamp
-from govern.transparency.trust import MEDIA_TYPE, TrustRoot
+from govern.transparency.trust import TrustRoot
 from govern.transparency.trust_file import (
-    GATE,
     NewKey,
-    Value,
-    authority_entry,
-    log_entry,
-    root_entry,
-    sign_trust,
-    transparency_log,
     trusted_ids,
 )
-from govern.transparency.trust_parts import Window
+from govern.transparency.trust_parts import vouches
 
 TITLES = {"ca": "identity authority", "tsa": "timestamp authority", "report": "report signer"}
 ROOT_CERTIFICATE = "root.pem"
 _GATE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_ROLES = ("ca", "ct", "tsa", "report", "layout", "lineage-log", "snapshot")
-
-
-@dataclass(frozen=True, slots=True)
-class Organisation:
-    """What ``govern init`` is told: names, people, thresholds, and keys that live in tokens."""
-
-    name: str
-    domain: str
-    issuer: str
-    roles: Mapping[str, Sequence[str]]
-    gates: Sequence[str]
-    approvals: int = 2
-    tokens: Mapping[str, str] = field(default_factory=dict)
-    """Role to PKCS#11 URI; the other roles' keys lie in files."""
 
 
 class KeyFiles:
@@ -94,12 +70,13 @@ class KeyFiles:
         self.store = KeyStore(folder, passphrase_file)
         self._issuer = issuer
         self._trusted = None if trust is None else trusted_ids(trust.raw)
+        self._roots = None if trust is None else set(trust.root.keys)
         self._records: dict[str, KeyRecord] = {}
         self._certs: dict[str, x509.Certificate] = {}
 
     def take_up(self, trust: TrustRoot) -> None:
         """Use the keys that a newer trust file has as current."""
-        self._trusted = trusted_ids(trust.raw)
+        self._trusted, self._roots = trusted_ids(trust.raw), set(trust.root.keys)
         self._records, self._certs = {}, {}
 
     def sign(
@@ -181,18 +158,48 @@ class KeyFiles:
         """Return where each key of this home lives: file, encrypted file, or token."""
         return {item.id: self.store.describe(item) for item in self.store.records()}
 
-    def root_certificate(self) -> x509.Certificate:
-        """Return the root's certificate, which is here even where its key is not."""
-        return x509.load_pem_x509_certificate(self.store.read(ROOT_CERTIFICATE))
+    def root_certificate(self, below: x509.Certificate | None = None) -> x509.Certificate:
+        """Return a root's certificate, which is here even where its key is not.
+
+        Args:
+            below: a certificate that it issued; None: the certificate of the root in force.
+
+        Raises:
+            StorageError: it is not here.
+        """
+        for held in reversed(self._root_certificates()):
+            in_force = self._roots is None or certificate_key_id(held) in self._roots
+            if in_force if below is None else vouches(held, below):
+                return held
+        raise StorageError(f"the root's certificate {ROOT_CERTIFICATE} is missing")
+
+    def keep_root(self, certificate: x509.Certificate) -> None:
+        """Keep the certificate of a new root beside those before it."""
+        file = _root_file(len(self._root_certificates()))
+        write_durably(self.folder / file, certificate.public_bytes(Encoding.PEM))
+
+    def _root_certificates(self) -> list[x509.Certificate]:
+        """Return every root's certificate, oldest first."""
+        found: list[x509.Certificate] = []
+        while (self.folder / _root_file(len(found))).exists():
+            data = self.store.read(_root_file(len(found)))
+            found.append(x509.load_pem_x509_certificate(data))
+        return found
 
     def chain_pem(self, role: str) -> bytes:
-        """Return a role's certificate and the root's."""
-        chain = (self.certificate(role), self.root_certificate())
+        """Return a role's certificate and that of the root which issued it."""
+        own = self.certificate(role)
+        chain = (own, self.root_certificate(own))
         return b"".join(cert.public_bytes(Encoding.PEM) for cert in chain)
 
     def note_signer(self, role: str, origin: str) -> NoteSigner:
         """Return the signer of a log."""
         return NoteSigner(origin, self.ed25519_key(role))
+
+
+def _root_file(earlier: int) -> str:
+    """The first root's certificate is ``root.pem``, the second ``root.2.pem``."""
+    return f"root.{earlier + 1}.pem" if earlier else ROOT_CERTIFICATE
 
 
 def lineage_origin(domain: str) -> str:
@@ -217,51 +224,6 @@ def check_gate_name(name: str) -> str:
             f"got {name[:70]!r}"
         )
     return name
-
-
-def create_keys(
-    folder: Path,
-    organisation: Organisation,
-    now: datetime,
-    *,
-    root_folder: Path | None = None,
-    passphrase_file: Path | None = None,
-) -> bytes:
-    """Create every key and return the bytes of ``trust.json``.
-
-    Args:
-        folder: where the keys go.
-        organisation: names, people, gates, tokens.
-        now: from when on the keys are valid.
-        root_folder: where the root's key goes instead, to be taken away.
-        passphrase_file: encrypts every key file.
-
-    Raises:
-        StorageError: keys are there already, or cannot be made.
-    """
-    apart = root_folder or folder
-    for gate in organisation.gates:
-        check_gate_name(gate)
-    if (folder / "keys.json").exists() or (apart / "root.key").exists():
-        raise StorageError("keys exist already; `govern key rotate` replaces them")
-    for holder in (folder, apart):
-        holder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    keys = KeyFiles(folder, organisation.issuer, passphrase_file=passphrase_file)
-    root = _create_root(keys, KeyStore(apart, passphrase_file), organisation, now)
-    for role in (*_ROLES, *(f"{GATE}{gate}" for gate in organisation.gates)):
-        signer, place = keys.store.make(role, organisation.tokens.get(role))
-        keys.store.keep(role, signer, place, certify(keys, root, role, signer, now), now)
-    return sign_trust(_trust_value(keys, root, organisation, now), [root])
-
-
-def _create_root(
-    keys: KeyFiles, apart: KeyStore, organisation: Organisation, now: datetime
-) -> Signer:
-    root, place = apart.make(ROOT, organisation.tokens.get(ROOT))
-    certificate = make_root(name(organisation.name, f"{organisation.name} root"), root, now=now)
-    apart.keep(ROOT, root, place, certificate, now)
-    write_durably(keys.folder / ROOT_CERTIFICATE, certificate.public_bytes(Encoding.PEM))
-    return root
 
 
 def certify(
@@ -296,67 +258,6 @@ def new_key(keys: KeyFiles, record: KeyRecord) -> NewKey:
     public = keys.store.signer(record).public_key()
     chain: tuple[x509.Certificate, ...] = ()
     if record.certificate is not None:
-        chain = (keys.store.certificate(record), keys.root_certificate())
+        own = keys.store.certificate(record)
+        chain = (own, keys.root_certificate(own))
     return NewKey(public, chain)
-
-
-def _trust_value(keys: KeyFiles, root: Signer, organisation: Organisation, now: datetime) -> Value:
-    """Return ``trust.json`` for these keys, valid from ``now`` on and not yet signed."""
-    at = now.replace(microsecond=0)
-    gates = [
-        (gate_origin(organisation.domain, gate), f"{GATE}{gate}") for gate in organisation.gates
-    ]
-    logs = [(lineage_origin(organisation.domain), "lineage-log", "lineage")]
-    logs += [(origin, role, "gate") for origin, role in gates]
-    others = {
-        "snapshot": ed25519_public(keys.ed25519_key("snapshot")),
-        "release": spki(keys.ec_key("report").public_key()),
-        "layout": spki(keys.ec_key("layout").public_key()),
-    }
-    report = new_key(keys, keys.record("report"))
-    return {
-        "mediaType": MEDIA_TYPE,
-        "version": 1,
-        "issuedAt": format_time(at),
-        "reason": "initialised",
-        "root": root_entry([root.public_key()]),
-        "sigstore": _sigstore_config(keys, organisation, at),
-        "logs": [
-            log_entry(origin, kind, keys.ed25519_key(role).public_key(), at)
-            for origin, role, kind in logs
-        ],
-        "keys": [
-            {"role": role, "publicKey": b64(data), "validFor": Window(at).to_json()}
-            for role, data in others.items()
-        ],
-        "reportSigners": [
-            authority_entry(
-                organisation.name, f"https://{organisation.domain}/govern/report", report, at
-            )
-        ],
-        "issuers": [organisation.issuer],
-        "roles": {role: list(people) for role, people in organisation.roles.items()},
-        "thresholds": {"approval": organisation.approvals},
-    }
-
-
-def _sigstore_config(keys: KeyFiles, organisation: Organisation, at: datetime) -> Value:
-    """Return a stock client trust config v0.1 that sigstore tools read as it is."""
-    origin, base = lineage_origin(organisation.domain), f"https://{organisation.domain}/govern"
-    known = {role: new_key(keys, keys.record(role)) for role in _ROLES}
-    root = {
-        "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
-        "tlogs": [transparency_log(f"https://{origin}", known["lineage-log"].public, origin, at)],
-        "certificateAuthorities": [
-            authority_entry(organisation.name, f"{base}/ca", known["ca"], at)
-        ],
-        "ctlogs": [transparency_log(f"{base}/ct", known["ct"].public, None, at)],
-        "timestampAuthorities": [
-            authority_entry(organisation.name, f"{base}/tsa", known["tsa"], at)
-        ],
-    }
-    return {
-        "mediaType": "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json",
-        "trustedRoot": root,
-        "signingConfig": {"mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json"},
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from govern.adapters.keys_files import Organisation
+from govern.adapters.first_keys import Organisation
 
 DOMAIN = "bank.example"
 ADA, EVAN, ROSA, TOMAS, NADIA, PRIYA, CARL, COLE = (

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not separator or "@" not in email:
             parser.error(f"--role is ROLE=EMAIL, got {text!r}")
         roles.setdefault(role, []).append(email)
-    from govern.adapters.keys_files import Organisation
+    from govern.adapters.first_keys import Organisation
     from govern.bootstrap import initialise
     from govern.settings import Settings
 

@@ -55,28 +55,33 @@ def list_(as_json: JsonOption = False) -> None:
 
 @app.command()
 def rotate(
-    role: Annotated[str, typer.Argument(help="Such as ca, ct, tsa, lineage-log, gate-NAME.")],
+    role: Annotated[str, typer.Argument(help="Such as root, ca, tsa, lineage-log, gate-NAME.")],
     reason: Annotated[str, typer.Option("--reason", help="Why.")] = "planned rotation",
     overlap: Annotated[
         float,
         typer.Option("--overlap", metavar="SECONDS", help="How long the present key stays valid."),
     ] = 60,
     root_keys: RootOption = None,
+    new_root_keys: Annotated[
+        Path | None, typer.Option("--new-root-keys", help="Folder for the root's next key.")
+    ] = None,
     pkcs11: UriOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a new key of a role; the present one ends after an overlap."""
+    """Make a new key of a role; the present one ends after an overlap, the root's at once."""
     from datetime import timedelta
 
     from govern.bootstrap import utc_now
     from govern.services import keying
 
     def change(data: bytes, home: KeyHome) -> bytes:
+        if role == "root":
+            return keying.rotate_root(data, home, now=utc_now(), reason=reason)
         more = timedelta(seconds=overlap)
         return keying.rotate(data, role, home, now=utc_now(), reason=reason, overlap=more)
 
     _anchor_first(role)
-    version = _change(change, root_keys, pkcs11)
+    version = _change(change, root_keys, pkcs11, new_root_keys)
     show_done(
         f"the {role} key was rotated; trust file version {version} is in force. Portal, worker and "
         "gates of this home take it up by themselves; give trust.json to those who verify",
@@ -191,12 +196,15 @@ def _read(path: Path) -> bytes:
 
 
 def _change(
-    make: Callable[[bytes, KeyHome], bytes], root_keys: Path | None, uri: str | None
+    make: Callable[[bytes, KeyHome], bytes],
+    root_keys: Path | None,
+    uri: str | None,
+    new_root_keys: Path | None = None,
 ) -> int:
     from govern.bootstrap import key_home, record_key_events
 
     with opened() as application:
-        home = key_home(application, root_keys, uri)
+        home = key_home(application, root_keys, uri, new_root_keys)
         version = home.put_in_force(make(application.trust.raw, home)).version
     with opened() as application:
         record_key_events(application)

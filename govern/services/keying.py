@@ -34,6 +34,7 @@ from govern.transparency.trust_file import (
     log_entry,
     next_version,
     revoked_entry,
+    root_entry,
     sign_trust,
     succeed,
 )
@@ -48,6 +49,9 @@ class KeyMaker(Protocol):
 
     def root(self) -> Signer:
         """Return the root's key."""
+
+    def make_root(self, now: datetime) -> Signer:
+        """Make the root's next key."""
 
     def make(self, role: str, now: datetime) -> NewKey:
         """Make and list a key of a role; the root certifies it where the role asks for it."""
@@ -97,6 +101,22 @@ def rotate(
     old = current_key(value, role)
     _replace(value, old, maker, end=at + overlap, now=at)
     return sign_trust(value, [maker.root()])
+
+
+def rotate_root(data: bytes, maker: KeyMaker, *, now: datetime, reason: str) -> bytes:
+    """Return the next trust file, which the present root and its successor sign.
+
+    What the present root certified stays as it is; new keys are certified by the successor.
+
+    Raises:
+        InvalidRequestError: the root is several keys.
+    """
+    value = next_version(data, now=now, reason=reason)
+    if len(value["root"]["keys"]) != 1:
+        raise InvalidRequestError("the root is several keys; each of them signs where it lies")
+    old, new = maker.root(), maker.make_root(now.replace(microsecond=0))
+    value["root"] = root_entry([new.public_key()])
+    return sign_trust(value, [old, new])
 
 
 def revoke(

@@ -79,7 +79,7 @@ class TrustedAuthority:
 
     def vouches_for(self, cert: x509.Certificate) -> bool:
         """Say whether ``cert`` is this authority's own, or issued by it."""
-        return cert == self.chain[0] or _issued(cert, self.chain[0])
+        return cert == self.chain[0] or vouches(self.chain[0], cert)
 
     @classmethod
     def from_json(cls, value: Any) -> TrustedAuthority:
@@ -288,7 +288,8 @@ def _require_key(read: Callable[[], object]) -> None:
         raise MalformedError(f"trust file: a public key cannot be read: {error!s:.80}") from None
 
 
-def _issued(cert: x509.Certificate, authority: x509.Certificate) -> bool:
+def vouches(authority: x509.Certificate, cert: x509.Certificate) -> bool:
+    """Say whether ``cert`` was issued by ``authority``: its name and signature, no more."""
     try:
         cert.verify_directly_issued_by(authority)
     except (ValueError, TypeError, InvalidSignature):

@@ -17,8 +17,9 @@ from typing import Any
 
 from cryptography import x509
 
+from govern.adapters.first_keys import Organisation, create_keys
 from govern.adapters.key_home import KeyHome
-from govern.adapters.keys_files import KeyFiles, Organisation, create_keys, gate_origin
+from govern.adapters.keys_files import KeyFiles, gate_origin
 from govern.adapters.log_files import LogFiles
 from govern.domain import predicates
 from govern.domain.gate_record import GateRecord, commitment, make_leaf, receipt_header

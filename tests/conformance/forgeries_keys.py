@@ -341,10 +341,11 @@ def trust_file_that_opens_an_ended_key(forger: Forger) -> Forged:
 def trust_file_that_forgets_a_revocation(forger: Forger) -> Forged:
     """The key's end stays, the word that it was stolen goes."""
     shop = forger.shop()
+    root = shop.keys.ec_key("root")
     shop.revoke("ca")
     value = next_version(shop.trust_bytes, now=START, reason="forget")
     value["revoked"] = []
-    forged = sign_trust(value, [shop.keys.ec_key("root")])
+    forged = sign_trust(value, [root])
     check_chain_of_files([shop.trust, TrustRoot.from_json(forged)])
     return forger.hand_in(forger.files())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from govern.adapters.keys_files import _ROLES
+from govern.adapters.first_keys import ROLES
 
 pytestmark = pytest.mark.functional
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -48,7 +48,7 @@ def test_the_key_ceremony(tmp_path: Path) -> None:
 
 def test_rotation_and_revocation(tmp_path: Path) -> None:
     found = blocks("rotate_keys.md")
-    assert len(found) == 5
+    assert len(found) == 6
     init = (
         "govern init --name Bank --domain bank.example --gate main "
         "--role author=ada@bank.example --root-keys root"
@@ -63,6 +63,6 @@ def test_every_keys_theft_has_a_sentence() -> None:
     text = (DOCS / "concepts" / "trust.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", text, re.M))
     named = " ".join(rows)
-    wanted = {*_ROLES, "root", "gate-NAME", "reviewer", "witness", "statement"} - {"lineage-log"}
+    wanted = {*ROLES, "root", "gate-NAME", "reviewer", "witness", "statement"} - {"lineage-log"}
     assert {name for name in wanted if name not in named} == set()
     assert "lineage log" in named and all(len(said) > 20 for said in list(rows.values())[2:])

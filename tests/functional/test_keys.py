@@ -63,6 +63,24 @@ def test_keys_rotate_and_the_trust_file_follows(home: Home, tmp_path: Path) -> N
     assert tail.stdout.count("key-event") == 4, tail.stdout + tail.stderr
 
 
+def test_the_root_is_rotated_and_each_file_in_between_is_needed(
+    home: Home, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "1.json", tmp_path / "2.json"
+    first.write_bytes((home.folder / "trust.json").read_bytes())
+    home.key("rotate", "root", "--new-root-keys", str(tmp_path / "next"))
+    second.write_bytes((home.folder / "trust.json").read_bytes())
+    done = home.run("key", "rotate", "tsa", "--root-keys", str(home.root))
+    assert done.returncode == 1 and "the root's key is not here" in done.stderr
+    home.root = tmp_path / "next"
+    home.key("rotate", "tsa")
+    newest = str(home.folder / "trust.json")
+    skipped = home.run("key", "trust", str(first), newest)
+    assert skipped.returncode == 12 and "the files in between" in skipped.stderr
+    assert home.run("key", "trust", str(first), str(second), newest).returncode == 0
+    assert home.run("log", "tail", "--json").stdout.count("key-event") == 2
+
+
 def test_a_stolen_key_is_revoked_as_of_a_time(home: Home) -> None:
     home.key("rotate", "tsa")
     done = home.key("revoke", "ca", "--reason", "stolen", "--since", "2020-01-01T00:00:00Z")

@@ -28,7 +28,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from cryptography.hazmat.primitives.serialization import Encoding
-from govern.adapters.keys_files import KeyFiles, Organisation, create_keys, lineage_origin
+from govern.adapters.first_keys import Organisation, create_keys
+from govern.adapters.keys_files import KeyFiles, lineage_origin
 from govern.adapters.log_files import LogFiles
 from govern.transparency.bundle import entry_body, write_bundle
 from govern.transparency.statement import make_statement

@@ -26,7 +26,7 @@ def settings_of(home: Path) -> Settings:
 
 def new_home(home: Path) -> Application:
     """Initialise a home with one gate, `main`, and open it."""
-    from govern.adapters.keys_files import Organisation
+    from govern.adapters.first_keys import Organisation
 
     roles = {"author": [ADA], "reviewer": [ADA], "service": [SERVICE], "decider": [SERVICE],
              "evaluator": [SERVICE]}

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from govern.adapters.keys_files import KeyFiles, Organisation, create_keys
+from govern.adapters.first_keys import Organisation, create_keys
+from govern.adapters.keys_files import KeyFiles
 from govern.adapters.witness_files import WitnessFiles
 from govern.errors import ConflictError, MalformedError, SignatureError, StorageError
 from govern.transparency.checkpoint import Checkpoint, sign_checkpoint

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from govern.adapters.keys_files import KeyFiles, Organisation, create_keys, lineage_origin
+from govern.adapters.first_keys import Organisation, create_keys
+from govern.adapters.keys_files import KeyFiles, lineage_origin
 from govern.adapters.log_files import LogFiles
 from govern.errors import RollbackError, SignatureError, UntrustedSignerError
 from govern.transparency.bundle import entry_body, write_bundle

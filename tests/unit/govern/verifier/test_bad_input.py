@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from govern.adapters.keys_files import Organisation, create_keys
+from govern.adapters.first_keys import Organisation, create_keys
 
 ROOT = Path(__file__).resolve().parents[4]
 
