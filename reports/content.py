@@ -3,10 +3,12 @@
 It measures nothing and decides nothing: it arranges what the signed evidence says.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from reports.bias_audit import build_bias_audit
 from reports.document import Cover, Document
+from reports.errors import ReportError
 from reports.parts import SIGN, Parts
 from reports.sections.back import back
 from reports.sections.front import front
@@ -14,6 +16,18 @@ from reports.sections.middle import middle
 
 
 def build_document(facts: Mapping[str, Any]) -> Document:
+    """Arrange facts as the kind of report that ``report.kind`` names: by default the audit.
+
+    Raises:
+        ReportError: an unknown kind, or facts that this kind cannot do without are missing.
+    """
+    kind = str((facts.get("report") or {}).get("kind", "model-audit"))
+    if kind not in KINDS:
+        raise ReportError(f"there is no report of kind {kind!r:.40}; there are {', '.join(KINDS)}")
+    return KINDS[kind](facts)
+
+
+def build_audit(facts: Mapping[str, Any]) -> Document:
     """Arrange facts as the audit report.
 
     Args:
@@ -67,3 +81,9 @@ def _cover(p: Parts, title: str, kicker: str) -> Cover:
         "The machine-readable evidence is embedded in this file. Every figure names the signed "
         "statement it comes from.",
     )
+
+
+KINDS: dict[str, Callable[[Mapping[str, Any]], Document]] = {
+    "model-audit": build_audit,
+    "bias-audit": build_bias_audit,
+}

@@ -42,6 +42,7 @@ COMMANDS = {
     "key": Command(
         "govern.cli.key", "list, rotate and revoke keys, add a gate's, check trust files"
     ),
+    "report": Command("govern.cli.report", "build signed reports as PDF"),
     "verify": Command("govern.verifier.__main__", "verify a dossier, bundle, report or receipt"),
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from govern.domain import predicates
 from govern.domain.assembling import as_of_date, evidence_document
@@ -28,59 +28,15 @@ from govern.services import (
     waiving,
 )
 from govern.services.exporting import export_evidence
-from govern.services.ports import ApprovalRequest, Job, Suspend
+from govern.services.ports import ApprovalRequest, Blobs, Store, Suspend
 from govern.services.recording import Recorder
+from govern.services.reporting import check_report_kind
 from govern.transparency.encoding import format_time
 from govern.transparency.signer import Signer
 from govern.transparency.verify import VerifiedStatement
 
 CHECK_JOB = "check"
 REPORT_JOB = "report"
-
-
-class Store(Protocol):
-    """Operational state: jobs and approval requests."""
-
-    def add_job(
-        self,
-        kind: str,
-        payload: Mapping[str, Any],
-        *,
-        candidate: str | None = None,
-        requested_by: str | None = None,
-    ) -> str:
-        """Queue a job."""
-
-    def job(self, job_id: str) -> Job | None:
-        """Return a job."""
-
-    def add_request(
-        self,
-        *,
-        candidate: str,
-        decision: str,
-        decision_digest: str,
-        requested_by: str,
-        requested_at: str,
-        tier: str,
-    ) -> str:
-        """Open an approval request."""
-
-    def request(self, request_id: str) -> ApprovalRequest | None:
-        """Return an approval request."""
-
-    def set_request_state(self, request_id: str, state: str, *, expected: str = "open") -> bool:
-        """Move a request to another state."""
-
-
-class Blobs(Protocol):
-    """Bytes by digest."""
-
-    def put(self, data: bytes) -> str:
-        """Store bytes."""
-
-    def get(self, digest: str) -> bytes:
-        """Return bytes."""
 
 
 class Operations:
@@ -397,11 +353,14 @@ class Operations:
             self.recorder, self._snapshot_key, lifetime_seconds=self._snapshot_seconds
         )
 
-    def build_report(self, candidate: str | None, by: str) -> str:
-        """Queue an audit report; return the job's id."""
-        job = self.store.add_job(
-            REPORT_JOB, {"candidate": candidate}, candidate=candidate, requested_by=by
-        )
+    def build_report(self, candidate: str | None, by: str, kind: str = "model-audit") -> str:
+        """Queue a report; return the job's id.
+
+        Raises:
+            InvalidRequestError: no such kind.
+        """
+        payload = {"candidate": candidate, "kind": check_report_kind(kind)}
+        job = self.store.add_job(REPORT_JOB, payload, candidate=candidate, requested_by=by)
         self._nudge()
         return job
 

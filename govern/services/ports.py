@@ -187,6 +187,51 @@ class GateCount:
     problem: str | None = None
 
 
+class Store(Protocol):
+    """Operational state: jobs and approval requests."""
+
+    def add_job(
+        self,
+        kind: str,
+        payload: Mapping[str, Any],
+        *,
+        candidate: str | None = None,
+        requested_by: str | None = None,
+    ) -> str:
+        """Queue a job."""
+
+    def job(self, job_id: str) -> Job | None:
+        """Return a job."""
+
+    def add_request(
+        self,
+        *,
+        candidate: str,
+        decision: str,
+        decision_digest: str,
+        requested_by: str,
+        requested_at: str,
+        tier: str,
+    ) -> str:
+        """Open an approval request."""
+
+    def request(self, request_id: str) -> ApprovalRequest | None:
+        """Return an approval request."""
+
+    def set_request_state(self, request_id: str, state: str, *, expected: str = "open") -> bool:
+        """Move a request to another state."""
+
+
+class Blobs(Protocol):
+    """Bytes by digest."""
+
+    def put(self, data: bytes) -> str:
+        """Store bytes."""
+
+    def get(self, digest: str) -> bytes:
+        """Return bytes."""
+
+
 class Actions(Protocol):
     """What the web layer asks of the services; every method raises ``GovernError``."""
 
@@ -258,7 +303,7 @@ class Actions(Protocol):
     def evaluation(self, candidate: str, day: date | None) -> PolicyDecision:
         """Return what would be decided as of a day (None: today); records nothing."""
 
-    def build_report(self, candidate: str | None, by: str) -> str:
+    def build_report(self, candidate: str | None, by: str, kind: str = "model-audit") -> str:
         """Queue an audit report; return the job's id."""
 
     def lineage(self, target: str, *, records: bool = False) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from govern.domain.evidence import EvidenceSet, decision_digest, decision_value
 from govern.domain.lineage_graph import build_graph
 from govern.domain.lineage_reading import Recorded
 from govern.domain.waiver import relied_on
-from govern.errors import NotFoundError
+from govern.errors import InvalidRequestError, NotFoundError
 from govern.policy.document import Pack
 from govern.services.approving import newest_decision
 from govern.services.recording import Recorder
@@ -27,6 +27,8 @@ from govern.services.viewing_lineage import graph_view
 from govern.transparency.encoding import format_time
 from govern.transparency.verify import VerifiedStatement
 
+REPORT_KINDS = {"model-audit": "report", "bias-audit": "bias-audit"}
+"""Each kind of report, and what its file is called."""
 DECLARED_IN_REPORT = {
     "users": "users",
     "persons_affected": "affected",
@@ -42,12 +44,24 @@ DECLARED_IN_REPORT = {
 """What a card declares, and the key of the report's section that prints it."""
 
 
+def check_report_kind(kind: str) -> str:
+    """Return the kind of report.
+
+    Raises:
+        InvalidRequestError: there is no such kind.
+    """
+    if kind not in REPORT_KINDS:
+        raise InvalidRequestError(f"no report {kind!r:.40}; there are: {', '.join(REPORT_KINDS)}")
+    return kind
+
+
 def report_facts(
     recorder: Recorder,
     candidate: str,
     packs: Sequence[Pack],
     *,
     issuer: str,
+    kind: str = "model-audit",
     serving: Mapping[str, Any] | None = None,
     refused_votes: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
@@ -56,6 +70,7 @@ def report_facts(
     Args:
         packs: the packs in use, for their dates and jurisdictions.
         issuer: who publishes the report.
+        kind: a key of ``REPORT_KINDS``.
         serving: statistics of the gate's log, or None where it does not serve.
         refused_votes: votes that were not accepted.
 
@@ -70,7 +85,12 @@ def report_facts(
     document = evidence_document(evidence, as_of_date(now))
     statements = evidence_statements(evidence, index)
     return {
-        "report": {"id": f"R-{candidate[7:15]}", "language": "en", "issuer": issuer},
+        "report": {
+            "id": f"R-{candidate[7:15]}",
+            "kind": kind,
+            "language": "en",
+            "issuer": issuer,
+        },
         "candidate": {**document["candidate"], "statement": evidence.candidate.digest},
         "decision": {
             "statement": evidence.decision.digest,
@@ -93,7 +113,7 @@ def report_facts(
         "human": _human(evidence.candidate),
         "declarations": _declarations(evidence.candidate),
         "evidence": _numbered(statements),
-        "verify": {"report_file": "report.pdf", "trust": "trust.json"},
+        "verify": {"report_file": f"{REPORT_KINDS[kind]}.pdf", "trust": "trust.json"},
     }
 
 

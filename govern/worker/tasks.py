@@ -79,10 +79,11 @@ def run_job(opened: Application, job: Job) -> None:
     try:
         opened.operations.renew()
         if job.kind == REPORT_JOB:
-            from govern.worker.reporting import build_report
+            from govern.building import build_report
 
             named = job.payload.get("candidate")
-            done = build_report(opened, None if named is None else str(named))
+            kind = str(job.payload.get("kind", "model-audit"))
+            done = build_report(opened, None if named is None else str(named), kind)
             opened.records.complete_job(job, done)
         else:
             _run_check(opened, job)

@@ -13,8 +13,8 @@ def back(p: Parts) -> list[Section]:
         _list(p, "incidents", "What|State|Owner|Due", ("title", "state", "owner", "due")),
         _list(p, "changes", "What|Before|After", ("what", "before", "after")),
         _limits(p),
-        _evidence(p),
-        _verify(p),
+        evidence_index(p),
+        verify_steps(p),
         _glossary(p),
     ]
 
@@ -85,7 +85,8 @@ def _limits(p: Parts) -> Section:
     return p.section("limits", blocks, new_page=True)
 
 
-def _evidence(p: Parts) -> Section:
+def evidence_index(p: Parts) -> Section:
+    """Return the list of signed statements behind a report."""
     rows = [
         [
             Cell(str(p.ids.get(e.get("digest"), "")), code=True),
@@ -111,7 +112,8 @@ def _evidence(p: Parts) -> Section:
     )
 
 
-def _verify(p: Parts) -> Section:
+def verify_steps(p: Parts) -> Section:
+    """Return what a reader types to verify a report."""
     name = str(p.get("verify.report_file", "report.pdf"))
     return p.section(
         "verify",

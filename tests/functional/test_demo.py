@@ -21,9 +21,13 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.functional
 
 
-def govern(*arguments: str, cwd: Path, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+def govern(
+    *arguments: str, cwd: Path, prefix: tuple[str, ...] = (), home: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     environment.pop("GOVERN_HOME", None)
+    if home is not None:
+        environment["GOVERN_HOME"] = str(home)
     return subprocess.run(
         [*prefix, sys.executable, "-m", "govern.cli.main", *arguments],
         cwd=cwd, env=environment, capture_output=True, text=True, timeout=900, check=False,
@@ -177,3 +181,31 @@ def test_report_is_a_signed_pdf_with_its_evidence(demo: Path) -> None:
         assert {"evidence.json", "trust.json"} <= set(pdf.attachments)
         (field,) = pdf.Root.AcroForm.Fields
         assert str(field.V.SubFilter) == "/ETSI.CAdES.detached"
+
+
+def test_the_home_gives_a_bias_audit_summary_that_verifies(demo: Path, tmp_path: Path) -> None:
+    done = govern("report", "build", "loan-reduction", "--kind", "bias-audit", "-o", "audit.pdf",
+                  "--html", "audit.html", "--json", cwd=tmp_path, home=demo)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["kind"] == "bias-audit"
+    assert "0.918" in (tmp_path / "audit.html").read_text()
+    verified = govern("verify", str(tmp_path / "audit.pdf"), "--trust", str(demo / "trust.json"), cwd=tmp_path)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def test_a_report_of_a_running_service_shows_what_its_gates_recorded(demo: Path, summary: dict) -> None:
+    from govern.bootstrap import open_application
+    from govern.building import serving_facts
+    from govern.cli.telling import demo_settings
+
+    opened = open_application(demo_settings(demo))
+    try:
+        chosen = next(row for row in summary["candidates"] if row["decision"] == "allow")
+        found = serving_facts(opened, chosen["digest"])
+        denied = next(row for row in summary["candidates"] if row["decision"] == "deny")
+        assert serving_facts(opened, denied["digest"]) is None
+    finally:
+        opened.close()
+    assert found["counts"] == {"inference": summary["inferences"]["requests"], "refusal": 0}
+    assert found["sequence"]["found"] == found["sequence"]["expected"] >= summary["gate_log"]["size"]
+    assert found["first_at"] < found["last_at"]

@@ -115,9 +115,9 @@ class FakeServices:
         """Note."""
         return self._note("decide", candidate, by)
 
-    def build_report(self, candidate: str | None, by: str) -> str:
+    def build_report(self, candidate: str | None, by: str, kind: str = "model-audit") -> str:
         """Note."""
-        return self._note("report", candidate, by)
+        return self._note("report", candidate, by, kind)
 
     def lineage(self, target: str, *, records: bool = False) -> dict[str, Any]:
         """Note."""

@@ -178,7 +178,8 @@ def recall() -> tuple[Response, int]:
 def reports() -> tuple[Response, int]:
     """Queue an audit report."""
     require_role("compliance", "validator")
-    candidate = body().get("candidate")
+    value = body()
+    candidate, kind = value.get("candidate"), str(value.get("kind", "model-audit"))
     if candidate is not None:
         candidate = check_digest(candidate)
-    return jsonify({"job": services().build_report(candidate, person().email)}), 202
+    return jsonify({"job": services().build_report(candidate, person().email, kind)}), 202

@@ -26,7 +26,14 @@ from govern.web.auth import person, services, settings
 from govern.web.portal.deployments import gate_heads
 
 blueprint = Blueprint("logs", __name__)
-DOWNLOADS = ("report.pdf", "dossier.zip", "trust.json", "summary.json")
+DOWNLOADS = (
+    "report.pdf",
+    "bias-audit.pdf",
+    "bias-audit.html",
+    "dossier.zip",
+    "trust.json",
+    "summary.json",
+)
 
 
 @blueprint.get("/log")
@@ -104,7 +111,8 @@ def reports() -> str:
 @blueprint.post("/reports")
 def build_report() -> BaseResponse:
     """Queue an audit report."""
-    services().build_report(None, person().email)
+    kind = request.form.get("kind", "model-audit")
+    services().build_report(None, person().email, kind)
     flash("The report is being built.")
     return redirect(url_for("logs.reports"))
 
