@@ -1,8 +1,4 @@
-"""Read, export and erase a gate's records from its folder, without the gate running.
-
-Reading needs no lock. Erasing overwrites one payload, or destroys one subject's keys;
-the log and every proof stay as they are.
-"""
+"""Read and export a gate's records from its folder, also while the gate runs; no lock is needed."""
 
 from __future__ import annotations
 
@@ -11,8 +7,8 @@ from pathlib import Path
 
 from govern.domain.gate_archive import ArchivedRecord, open_frame
 from govern.errors import NotFoundError
-from serving_gate.journal import erase_frame, find_frame, frames_from
-from serving_gate.keyring import forget_subject, read_keyring
+from serving_gate.journal import find_frame, frames_from
+from serving_gate.keyring import read_keyring
 
 PAYLOADS = "payloads"
 
@@ -44,13 +40,3 @@ def export(gate_home: Path, indexes: Iterable[int]) -> dict[str, bytes]:
     return {
         f"records/{index:09d}.json": read_record(gate_home, index).to_export() for index in indexes
     }
-
-
-def erase_record(gate_home: Path, index: int) -> None:
-    """Erase one record's payload."""
-    erase_frame(gate_home / PAYLOADS, index)
-
-
-def erase_subject(gate_home: Path, subject: str) -> int:
-    """Destroy a subject's keys; return how many there were."""
-    return forget_subject(gate_home / PAYLOADS, subject)

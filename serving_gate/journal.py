@@ -16,7 +16,6 @@ from pathlib import Path
 from govern.domain.gate_archive import (
     HEADER_BYTES,
     Frame,
-    erased_frame,
     frames,
     parse_segment_header,
     segment_header,
@@ -81,25 +80,6 @@ def find_frame(folder: Path, index: int) -> tuple[Path, Frame]:
             if frame.index == index:
                 return found[place][1], frame
     raise NotFoundError(f"there is no record {index} in this gate's journal")
-
-
-def erase_frame(folder: Path, index: int) -> None:
-    """Overwrite one record's payload with zeros, durably; its leaf stays.
-
-    Raises:
-        NotFoundError: no such record.
-        StorageError: the file system refused.
-    """
-    path, frame = find_frame(folder, index)
-    try:
-        descriptor = os.open(path, os.O_WRONLY)
-        try:
-            os.pwrite(descriptor, erased_frame(frame), frame.start)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise StorageError(f"record {index} cannot be erased: {error.strerror}") from error
 
 
 class Journal:

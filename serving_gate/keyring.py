@@ -1,11 +1,13 @@
 """One encryption key per subject, so that a subject can be forgotten at once.
 
 The keyring is a file of lines, readable by its owner alone. A new key is durable before
-the first payload that uses it; forgetting a subject rewrites the file without its keys.
+the first payload that uses it. ``govern log erase`` replaces the file by one without a
+subject's keys, under the same lock; the gate notices and forgets them too.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 from pathlib import Path
@@ -13,9 +15,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from govern.domain.gate_archive import KEY_ID_BYTES, PayloadKey, keyring_line, parse_keyring
-from govern.errors import NotFoundError, StorageError
 
 FILE = "keyring"
+LOCK = ".keyring.lock"
 
 
 class Keyring:
@@ -25,7 +27,19 @@ class Keyring:
         self._path = folder / FILE
         self._ciphers: dict[str, tuple[bytes, AESGCM]] = {}
         self._pending: list[PayloadKey] = []
-        for item in read_keyring(folder).values():
+        self._held = -1
+        self.renew()
+
+    def renew(self) -> None:
+        """Take over a keyring that another process has replaced; unsaved keys stay."""
+        if _same_file(self._path, self._held):
+            return
+        if self._held >= 0:
+            os.close(self._held)
+        self._held = _hold(self._path)
+        unsaved = {item.subject for item in self._pending}
+        self._ciphers = {name: self._ciphers[name] for name in unsaved}
+        for item in read_keyring(self._path.parent).values():
             self._ciphers[item.subject] = (item.key_id, AESGCM(item.key))
 
     def cipher(self, subject: str) -> tuple[bytes, AESGCM]:
@@ -51,6 +65,14 @@ class Keyring:
         Raises:
             OSError: they may not be durable.
         """
+        lock = os.open(self._path.with_name(LOCK), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._append(lines)
+        finally:
+            os.close(lock)
+
+    def _append(self, lines: bytes) -> None:
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             end = _whole_lines_end(descriptor)
@@ -68,6 +90,21 @@ class Keyring:
             self._ciphers.pop(item.subject, None)
 
 
+def _same_file(path: Path, held: int) -> bool:
+    try:
+        return held >= 0 and os.path.samestat(os.stat(path), os.fstat(held))
+    except FileNotFoundError:
+        return False
+
+
+def _hold(path: Path) -> int:
+    """Open a file, so that no other one gets its inode number; -1 where there is none."""
+    try:
+        return os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return -1
+
+
 def _whole_lines_end(descriptor: int) -> int:
     size = os.fstat(descriptor).st_size
     data = os.pread(descriptor, size, 0)
@@ -80,28 +117,3 @@ def read_keyring(folder: Path) -> dict[bytes, PayloadKey]:
         return dict(parse_keyring((folder / FILE).read_bytes()))
     except FileNotFoundError:
         return {}
-
-
-def forget_subject(folder: Path, subject: str) -> int:
-    """Destroy a subject's keys; return how many there were.
-
-    Raises:
-        NotFoundError: the subject has none.
-        StorageError: the file system refused.
-    """
-    keys = read_keyring(folder).values()
-    kept = [item for item in keys if item.subject != subject]
-    if len(kept) == len(keys):
-        raise NotFoundError("this subject has no key in this gate")
-    path = folder / FILE
-    temporary = path.with_name(f".{FILE}.part")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(b"".join(keyring_line(item) for item in kept))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise StorageError(f"the keyring cannot be rewritten: {error.strerror}") from error
-    return len(keys) - len(kept)

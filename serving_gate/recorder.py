@@ -185,6 +185,7 @@ class Recorder:
             batch.append(pending)
         first, noise, now = self._tree.size, os.urandom(44 * len(batch)), time.time_ns() // 1000
         at = micros_text(now)
+        self._keyring.renew()
         leaves: list[bytes] = []
         parts: list[bytes] = []
         for place, pending in enumerate(batch):

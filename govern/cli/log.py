@@ -1,4 +1,4 @@
-"""``govern log``: look into the logs, prove entries, export, have them witnessed, reindex."""
+"""``govern log``: look into the logs, prove entries, export, have them witnessed, erase, reindex."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from govern.cli import log_witness
+from govern.cli import log_erase, log_witness
 from govern.cli.output import (
     JsonOption,
     new_app,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from govern.adapters.log_reading import PublishedLog
     from govern.transparency.trust import TrustRoot
 
-app = new_app("Look into the logs, prove entries, export them, have them witnessed, reindex.")
+app = new_app("Look into the logs; prove, export, have them witnessed, erase, reindex.")
 LogOption = Annotated[
     str, typer.Option("--log", metavar="NAME", help="`lineage`, or a gate's name.")
 ]
@@ -226,3 +226,4 @@ def _statement(bundle: bytes) -> Any:
 
 
 log_witness.register(app)
+log_erase.register(app)
