@@ -94,6 +94,11 @@ def verify_statement(data: bytes, trust: TrustRoot) -> Proved:
         "That it is the newest of its kind, or fits other statements: verify the dossier."
     )
     proved.cannot("That the statement is true, or its signer allowed to make it.")
+    if verified.keys["tsa"] in trust.revoked:
+        proved.cannot(
+            "That it was not dated back: its timestamp key was revoked later; the dossier shows "
+            "the log's order."
+        )
     if trust.witness_threshold:
         proved.cannot(
             "That witnesses saw this state of the log: the statement's .tlog-proof or a dossier "

@@ -17,6 +17,7 @@ from govern.services.serving import snapshot_document
 from govern.services.tracing import statements_about
 from govern.transparency.verify import verify_bundle
 from govern.verifier.dossier import verify_dossier
+from govern.verifier.what import verify_statement
 
 pytestmark = pytest.mark.conformance
 ROLES = ["ca", "ct", "tsa", "lineage-log"]
@@ -70,6 +71,16 @@ def test_an_admission_that_rests_on_a_void_vote_serves_no_more(tmp_path: Path) -
         load_admission(index, item.admission.digest, shop.trust)
     document = snapshot_document(shop.recorder, shop.keys.ed25519_key("snapshot"))
     assert item.admission.digest.encode() not in document
+
+
+def test_a_statement_alone_cannot_show_that_it_was_not_dated_back(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path)
+    item = begin(shop)
+    shop.revoke("tsa")
+    proved = verify_statement(item.statement.bundle, shop.trust)
+    assert any("not dated back" in text for text in proved.unproved)
+    shop.revoke("ca")
+    assert verify_statement(item.statement.bundle, shop.trust).sentences
 
 
 Against = Callable[[Workshop, Candidate], None]
