@@ -28,14 +28,15 @@ from cryptography.hazmat.primitives.serialization import (
 
 from govern.adapters.files import write_durably
 from govern.adapters.secret_files import read_secret
-from govern.errors import StorageError
+from govern.errors import InvalidRequestError, StorageError
 from govern.transparency.encoding import format_time
 from govern.transparency.signer import Signer, algorithm_of, as_signer, key_id, open_key
+from govern.transparency.trust_file import GATE
 
 BOOK = "keys.json"
 ROOT = "root"
 PKCS11 = "pkcs11:"
-_ED25519_ROLES = ("lineage-log", "snapshot", "gate-")
+_ED25519_ROLES = ("lineage-log", "snapshot", GATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +135,12 @@ class KeyStore:
         """Make a key of a role, in a file or under a PKCS#11 URI; return it and its place.
 
         Raises:
+            InvalidRequestError: a gate's key in a token: gates read theirs from a file.
             StorageError: the file system or the token refused.
         """
         if uri is not None:
+            if role.startswith(GATE):
+                raise InvalidRequestError("a gate reads its key from a file, not from a token")
             from govern.adapters.keys_pkcs11 import make_token_key
 
             return make_token_key(uri, ed25519=is_ed25519(role)), uri

@@ -90,6 +90,28 @@ def test_a_stolen_key_is_revoked_as_of_a_time(home: Home) -> None:
     assert home.run("log", "tail", "--json").stdout.count("key-event") == 3
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("rotate", "gate-main", "--pkcs11", "pkcs11:token=a;object=b"), "from a file"),
+        (("rotate", "tsa", "--overlap", "-1"), "an overlap is from"),
+        (("revoke", "ca", "--reason", "x", "--since", "yesterday"), "--since: expected a UTC"),
+        (("revoke", "ca", "--reason", "x", "--since", "2999-01-01T00:00:00Z"), "or a time before"),
+        (("init", "main"), "has a key already"),
+        (("init", "Main!"), "a gate's name has"),
+        (("rotate", "tsa", "--pkcs11", "pkcs11:token=a;object=b?pin-value=1"), "never by value"),
+    ],
+)
+def test_bad_input_is_a_sentence_and_changes_nothing(
+    home: Home, arguments: tuple[str, ...], sentence: str
+) -> None:
+    before = (home.folder / "trust.json").read_bytes()
+    done = home.run("key", *arguments, "--root-keys", str(home.root))
+    assert done.returncode == 2 and sentence in " ".join(done.stderr.split()), done.stderr
+    assert "Traceback" not in done.stderr
+    assert (home.folder / "trust.json").read_bytes() == before
+
+
 def test_without_the_roots_key_nothing_changes(home: Home) -> None:
     before = (home.folder / "trust.json").read_bytes()
     done = home.run("key", "rotate", "ca")
