@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -13,7 +14,7 @@ from govern.domain.assembling import StatementIndex, load_admission, load_candid
 from govern.domain.evidence import EvidenceSet
 from govern.domain.evidence_folder import make_folder
 from govern.domain.ml_bom import ml_bom
-from govern.errors import NotFoundError
+from govern.errors import NotFoundError, RevokedKeyError
 from govern.services.recording import Recorder
 from govern.services.tracing import evidence_for, statements_about
 from govern.transparency.digest import hex_of
@@ -119,13 +120,17 @@ def in_toto_layout(
 def admitted_layouts(
     recorder: Recorder, sign_layout: Callable[[Mapping[str, Any]], bytes]
 ) -> dict[str, bytes]:
-    """Return the layout of every admitted candidate, as a dossier names the files."""
+    """Return the layout of every admitted candidate, as a dossier names the files.
+
+    Where the newest admission rests on a void statement there is none.
+    """
     candidates = {item.statement.subject for item in recorder.all(predicates.ADMISSION)}
-    return {
-        f"in-toto/{hex_of(candidate)}/{name}": data
-        for candidate in sorted(candidates)
-        for name, data in in_toto_layout(recorder, candidate, sign_layout=sign_layout).items()
-    }
+    files: dict[str, bytes] = {}
+    for candidate in sorted(candidates):
+        with suppress(RevokedKeyError):
+            made = in_toto_layout(recorder, candidate, sign_layout=sign_layout)
+            files |= {f"in-toto/{hex_of(candidate)}/{name}": data for name, data in made.items()}
+    return files
 
 
 def ml_bom_of(recorder: Recorder, candidate: str) -> dict[str, Any]:

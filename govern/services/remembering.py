@@ -8,7 +8,7 @@ from datetime import date
 from govern.domain import predicates
 from govern.domain.assembling import StatementIndex, evidence_document, load_decision
 from govern.domain.evidence import decision_digest, decision_value
-from govern.errors import MalformedError
+from govern.errors import MalformedError, RevokedKeyError
 from govern.policy.backtesting import Recorded
 from govern.transparency.encoding import parse_time
 from govern.transparency.trust import TrustRoot
@@ -18,12 +18,17 @@ from govern.transparency.verify import VerifiedStatement
 def recorded_decisions(index: StatementIndex, trust: TrustRoot) -> Iterator[Recorded]:
     """Yield every decision, oldest first, with the evidence as it stood when it was made.
 
+    A decision that read a statement which is void since is left out.
+
     Raises:
         EvidenceError: a decision does not fit the evidence that it quotes.
     """
     ends = _admitted_until(index)
     for decision in index.of_kind(predicates.SVR):
-        evidence = load_decision(index, decision, trust)
+        try:
+            evidence = load_decision(index, decision, trust)
+        except RevokedKeyError:
+            continue
         value = decision_value(decision)
         day = _day(value.get("as_of"))
         assert evidence.candidate is not None

@@ -11,8 +11,11 @@ from dossier_workshop import NADIA, ROSA, TOMAS, Candidate, Workshop, answers, p
 from forging import begin, finish
 
 from govern.domain import predicates
-from govern.domain.assembling import load_admission, standing
+from govern.domain.assembling import StatementIndex, load_admission, standing
 from govern.errors import ExpiredError, RevokedKeyError, UntrustedSignerError
+from govern.services.approving import admission_status
+from govern.services.exporting import admitted_layouts
+from govern.services.remembering import recorded_decisions
 from govern.services.serving import snapshot_document
 from govern.services.tracing import statements_about
 from govern.transparency.verify import verify_bundle
@@ -71,6 +74,9 @@ def test_an_admission_that_rests_on_a_void_vote_serves_no_more(tmp_path: Path) -
         load_admission(index, item.admission.digest, shop.trust)
     document = snapshot_document(shop.recorder, shop.keys.ed25519_key("snapshot"))
     assert item.admission.digest.encode() not in document
+    assert admitted_layouts(shop.recorder, shop.keys.sign_layout) == {}
+    assert list(recorded_decisions(StatementIndex(shop.recorder.every()), shop.trust))
+    assert admission_status(shop.recorder, item.admission) == "revoked"
 
 
 def test_a_statement_alone_cannot_show_that_it_was_not_dated_back(tmp_path: Path) -> None:
