@@ -7,11 +7,22 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from dossier_workshop import NADIA, ROSA, TOMAS, Candidate, Workshop, answers, prepare
+from dossier_workshop import (
+    ADA,
+    NADIA,
+    ROSA,
+    TOMAS,
+    Candidate,
+    Workshop,
+    answers,
+    prepare,
+    prepare_second,
+)
 from forging import begin, finish
 
 from govern.domain import predicates
-from govern.domain.assembling import StatementIndex, load_admission, standing
+from govern.domain.assembling import StatementIndex, load_admission, load_candidate, standing
+from govern.domain.snapshot import open_snapshot
 from govern.errors import ExpiredError, RevokedKeyError, UntrustedSignerError
 from govern.services.approving import admission_status
 from govern.services.exporting import admitted_layouts
@@ -77,6 +88,39 @@ def test_an_admission_that_rests_on_a_void_vote_serves_no_more(tmp_path: Path) -
     assert admitted_layouts(shop.recorder, shop.keys.sign_layout) == {}
     assert list(recorded_decisions(StatementIndex(shop.recorder.every()), shop.trust))
     assert admission_status(shop.recorder, item.admission) == "revoked"
+
+
+def test_a_void_admission_does_not_bring_back_the_one_before(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path)
+    first = prepare(shop)
+    since = shop.now
+    prepare_second(shop)
+    assert first.admission is not None
+    shop.revoke("ca", since=since)
+    document = snapshot_document(shop.recorder, shop.keys.ed25519_key("snapshot"))
+    snapshot = open_snapshot(document, shop.trust, shop.clock())
+    assert not snapshot.routes
+    again = Workshop(tmp_path / "unrevoked")
+    prepare(again)
+    prepare_second(again)
+    document = snapshot_document(again.recorder, again.keys.ed25519_key("snapshot"))
+    assert open_snapshot(document, again.trust, again.clock()).routes
+
+
+def test_a_void_registration_hides_the_older_one(tmp_path: Path) -> None:
+    """A narrower intended use, written between theft and discovery, is not undone by it."""
+    shop = Workshop(tmp_path)
+    item = begin(shop)
+    since = shop.now
+    card = {**item.statement.statement.predicate, "intended_use": "small loans only"}
+    shop.record(predicates.CANDIDATE, item, card, by=ADA)
+    shop.revoke("ca", since=since)
+    index = statements_about(shop.recorder, item.digest)
+    with pytest.raises(RevokedKeyError, match="the candidate's registration"):
+        load_candidate(index, item.digest, shop.trust)
+    shop.record(predicates.CANDIDATE, item, card, by=ADA)
+    index = statements_about(shop.recorder, item.digest)
+    assert load_candidate(index, item.digest, shop.trust).candidate is not None
 
 
 def test_a_statement_alone_cannot_show_that_it_was_not_dated_back(tmp_path: Path) -> None:
