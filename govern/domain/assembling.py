@@ -16,6 +16,7 @@ from govern.domain.evidence import EvidenceSet, decision_value
 from govern.domain.voiding import counts, require_not_void, resting_on
 from govern.domain.waiver import is_revoked
 from govern.errors import EvidenceError, UntrustedSignerError
+from govern.transparency.digest import hex_of
 from govern.transparency.encoding import format_time
 from govern.transparency.trust import TrustRoot
 from govern.transparency.verify import VerifiedStatement
@@ -97,7 +98,8 @@ def load_candidate(
     evidence.add_candidate(statement, index.get(str(quoted), "the model signature"))
     evidence.add_lineage(_until(index.lineage_of(candidate), before))
     for check in _until(index.of_kind(predicates.TEST_RESULT, candidate), before):
-        evidence.add_check(check)
+        if not _reads_void(check, index):
+            evidence.add_check(check)
     for waiver in _until(index.of_kind(predicates.WAIVER, candidate), before):
         evidence.add_waiver(waiver)
     for revocation in _until(index.of_kind(predicates.WAIVER_REVOCATION, candidate), before):
@@ -147,6 +149,13 @@ def load_admission(index: StatementIndex, admission: str, trust: TrustRoot) -> E
 
 def _rows(value: Any) -> list[dict[str, Any]]:
     return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+
+def _reads_void(check: VerifiedStatement, index: StatementIndex) -> bool:
+    """A void check of a registration or lineage that is void too says nothing of their successors."""
+    rows = _rows(check.statement.predicate.get("configuration"))
+    quoted = {row.get("digest", {}).get("sha256") for row in rows}
+    return bool(check.void) and any(hex_of(digest) in quoted for digest in index.void)
 
 
 def _refuse_older_registration(

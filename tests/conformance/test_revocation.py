@@ -118,9 +118,23 @@ def test_a_void_registration_hides_the_older_one(tmp_path: Path) -> None:
     index = statements_about(shop.recorder, item.digest)
     with pytest.raises(RevokedKeyError, match="the candidate's registration"):
         load_candidate(index, item.digest, shop.trust)
-    shop.record(predicates.CANDIDATE, item, card, by=ADA)
-    index = statements_about(shop.recorder, item.digest)
-    assert load_candidate(index, item.digest, shop.trust).candidate is not None
+
+
+def test_a_candidate_is_registered_and_checked_anew_after_all_of_it_became_void(
+    tmp_path: Path,
+) -> None:
+    shop = Workshop(tmp_path)
+    shop.trace()
+    since = shop.now
+    shop.check(shop.candidate("forest"), verdict="fail")
+    shop.revoke("ca", since=since)
+    again = shop.candidate("forest")
+    shop.check(again)
+    evidence = load_candidate(
+        statements_about(shop.recorder, again.digest), again.digest, shop.trust
+    )
+    assert evidence.checks["performance"].statement.predicate["govern"]["verdict"] == "pass"
+    assert not any(item.void for item in evidence.statements())
 
 
 def test_a_statement_alone_cannot_show_that_it_was_not_dated_back(tmp_path: Path) -> None:
