@@ -44,6 +44,7 @@ def _gauges(gate: Gate) -> list[tuple[str, str, str, float]]:
     version = keeper.view.version if keeper.view else 0
     return [
         ("records_total", "counter", "Durable records.", recorder.size),
+        ("records_at_start", "gauge", "Records when the gate started.", recorder.size_at_start),
         ("records_published", "gauge", "Records under the checkpoint.", recorder.published_size),
         ("records_waiting", "gauge", "Records that are not durable yet.", recorder.waiting),
         (

@@ -92,6 +92,7 @@ class Recorder:
         self._publishing: asyncio.Future[None] | None = None
         self._jobs: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
         self._recover(folder / "payloads")
+        self.size_at_start = self._tree.size
 
     @property
     def size(self) -> int:

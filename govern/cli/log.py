@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from govern.cli import log_erase, log_witness
+from govern.cli import log_erase, log_reconcile, log_witness
 from govern.cli.output import (
     JsonOption,
     new_app,
@@ -227,3 +227,4 @@ def _statement(bundle: bytes) -> Any:
 
 log_witness.register(app)
 log_erase.register(app)
+log_reconcile.register(app)

@@ -52,8 +52,7 @@ def erase(
             rows += _erase_in(application, gate, subject, index, reason, by)
     if not rows:
         raise NotFoundError(f"no gate here keeps anything under {subject}")
-    columns = {"gate": "gate", "records": "records", "size": "log size", "root": "root hash",
-               "statements": "statements"}  # fmt: skip
+    columns = {"gate": "gate", "records erased": "records", "log size": "size", "root": "root"}
     show_rows(rows, columns, as_json=as_json, empty="nothing was erased")
 
 
