@@ -33,6 +33,7 @@ SETTINGS = (
     Setting(
         "passphrase_file", "", "file with the passphrase of the key files; empty: not encrypted"
     ),
+    Setting("queues", "", "jobs a worker takes: cpu, gpu or cpu,gpu; empty: gpu where CUDA is"),
     Setting("snapshot_seconds", "60", "how long a gate may rely on one snapshot"),
 )
 
@@ -50,6 +51,7 @@ class Settings:
     published_only: bool = False
     anchor_seconds: int = 600
     passphrase_file: Path | None = None
+    queues: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -78,6 +80,7 @@ class Settings:
             lease_seconds=_number(value, "lease_seconds"),
             snapshot_seconds=_number(value, "snapshot_seconds"),
             published_only=_yes(value, "published_only"),
+            queues=_queues(value["queues"]),
             anchor_seconds=_number(value, "anchor_seconds"),
             passphrase_file=Path(value["passphrase_file"]) if value["passphrase_file"] else None,
         )
@@ -86,6 +89,13 @@ class Settings:
 def shipped_policies() -> Path:
     """Return the folder of packs that come with govern."""
     return Path(__file__).resolve().parent.parent / "policies"
+
+
+def _queues(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if set(names) - {"cpu", "gpu"}:
+        raise InvalidRequestError(f"GOVERN_QUEUES is cpu, gpu or cpu,gpu, not {text!r}")
+    return names
 
 
 def _yes(values: Mapping[str, str], name: str) -> bool:

@@ -95,8 +95,13 @@ def _read(path: Path) -> pd.DataFrame:
         raise InvalidRequestError(f"{path} is missing") from None
     except (ValueError, OSError) as error:
         raise InvalidRequestError(f"{path} is no CSV table: {str(error)[:160]}") from None
-    if not 0 < len(table) <= ROWS_MAX:
-        raise InvalidRequestError(f"{path} has {len(table)} rows; 1 to {ROWS_MAX} are expected")
+    if len(table) > ROWS_MAX:
+        raise InvalidRequestError(
+            f"{path} has more than {ROWS_MAX} rows; draw a sample of that size at random: the "
+            "intervals are narrow by then"
+        )
+    if table.empty:
+        raise InvalidRequestError(f"{path} has no rows")
     return table
 
 

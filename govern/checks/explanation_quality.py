@@ -102,25 +102,34 @@ def oracle(
     import shap
 
     rows, background = rows[:ORACLE_ROWS], background[:ORACLE_BACKGROUND]
-    ours = shapley.explain(
-        function, rows, background, paths=ORACLE_ROUNDS * len(background), seed=seed
-    )
-    masker = shap.maskers.Independent(background, max_samples=len(background))
-    features = rows.shape[1]
-    if features <= EXACT_FEATURES_MAX:
-        theirs = shap.explainers.Exact(function, masker)(rows)
-    else:
-        calls = ORACLE_PERMUTATIONS * (2 * features + 1)
-        explainer = shap.explainers.Permutation(function, masker, seed=seed)
-        theirs = explainer(rows, max_evals=calls, silent=True)
-    gap = np.abs(ours.values - theirs.values)
+    rounds = ORACLE_ROUNDS * len(background)
+    ours = shapley.explain(function, rows, background, paths=rounds, seed=seed)
+    method, theirs = _by_shap(function, rows, background, seed)
+    gap = np.abs(ours.values - theirs)
     return {
         "library": f"shap {shap.__version__}",
-        "method": "exact" if features <= EXACT_FEATURES_MAX else "permutation",
+        "method": method,
         "rows": len(rows),
         "max_abs_difference": gap.max(),
         "mean_abs_difference": gap.mean(),
     }
+
+
+def _by_shap(
+    function: shapley.Function, rows: np.ndarray, background: np.ndarray, seed: int
+) -> tuple[str, np.ndarray]:
+    """Return shap's method and its values; where nothing differs from the background, zeros."""
+    import shap
+
+    if (rows[:, None] == background[None]).all():
+        return "nothing varies", np.zeros_like(rows)  # shap fails on this
+    masker = shap.maskers.Independent(background, max_samples=len(background))
+    features = rows.shape[1]
+    if features <= EXACT_FEATURES_MAX:
+        return "exact", np.asarray(shap.explainers.Exact(function, masker)(rows).values)
+    calls = ORACLE_PERMUTATIONS * (2 * features + 1)
+    explainer = shap.explainers.Permutation(function, masker, seed=seed)
+    return "permutation", np.asarray(explainer(rows, max_evals=calls, silent=True).values)
 
 
 def directions(

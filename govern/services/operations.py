@@ -36,6 +36,7 @@ from govern.transparency.signer import Signer
 from govern.transparency.verify import VerifiedStatement
 
 CHECK_JOB = "check"
+GPU_CHECK_JOB = "check-gpu"  # of candidates whose card asks for CUDA
 REPORT_JOB = "report"
 
 
@@ -95,9 +96,10 @@ class Operations:
         evaluation = statement.statement.predicate.get("evaluation")
         if not isinstance(evaluation, str):
             raise ConflictError("the candidate's card names no evaluation data to check it on")
+        on_gpu = statement.statement.predicate.get("device") == "cuda"
         jobs = [
             self.store.add_job(
-                CHECK_JOB,
+                GPU_CHECK_JOB if on_gpu else CHECK_JOB,
                 {"candidate": candidate, "check": name, "evaluation": evaluation, "seed": 0},
                 candidate=candidate,
                 requested_by=by,

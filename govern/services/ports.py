@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from govern.domain.decision import PolicyDecision
 from govern.domain.gate_tally import Tally
 from govern.policy.document import Pack
+from govern.transparency.encoding import parse_time
 
 ROLES = ("author", "validator", "reviewer", "compliance", "platform", "auditor", "admin")
 JOB_STATES = ("queued", "leased", "done", "failed", "cancelled")
@@ -75,6 +76,7 @@ class Job:
     candidate: str | None = None
     requested_by: str | None = None
     created_at: str = ""
+    started_at: str | None = None
     finished_at: str | None = None
     lease_owner: str | None = None
     lease_until: int | None = None
@@ -83,6 +85,14 @@ class Job:
     progress_total: int = 0
     error: str | None = None
     result: Mapping[str, Any] | None = None
+
+    def seconds_left(self, now: datetime) -> int | None:
+        """Return about how long a running job has to go; None where nobody can tell."""
+        if self.state != "leased" or not self.started_at or self.progress_done <= 0:
+            return None
+        passed = (now - parse_time(self.started_at)).total_seconds()
+        left = max(0, self.progress_total - self.progress_done)
+        return round(passed * left / self.progress_done) if self.progress_total else None
 
 
 @dataclass(frozen=True, slots=True)

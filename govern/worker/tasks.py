@@ -5,22 +5,27 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from collections.abc import Mapping
 from functools import lru_cache
 
 from govern import bootstrap
+from govern.adapters.candidates.devices import cuda_here, with_equivalence
 from govern.adapters.candidates.opening import Candidate, FailedModel, WarmCandidates
 from govern.adapters.check_data import load_evaluation
 from govern.bootstrap import Application, open_application, utc_now
 from govern.checks.registry import run_check, unusable
 from govern.domain.check import CheckResult
 from govern.errors import GovernError, InvalidRequestError
-from govern.services.operations import CHECK_JOB, REPORT_JOB
+from govern.services.operations import CHECK_JOB, GPU_CHECK_JOB, REPORT_JOB
 from govern.services.ports import Job
 from govern.settings import Settings
 from govern.transparency.encoding import format_time
 from govern.worker.beating import Beating
 
 LOG = logging.getLogger(__name__)
+
+
+JOBS_SEEN_MAX = 1000
 
 
 @lru_cache(maxsize=2)
@@ -43,9 +48,18 @@ def owner() -> str:
 def jobs_wait(settings: Settings) -> bool:
     """Say whether any job is queued, or was left by a worker that died."""
     records, now_us = application(settings).records, int(utc_now().timestamp() * 1_000_000)
-    if records.list_jobs(state="queued", limit=1):
+    mine = kinds(settings)
+    if any(job.kind in mine for job in records.list_jobs(state="queued", limit=JOBS_SEEN_MAX)):
         return True
-    return any((job.lease_until or 0) <= now_us for job in records.list_jobs(state="leased"))
+    held = records.list_jobs(state="leased", limit=JOBS_SEEN_MAX)
+    return any((job.lease_until or 0) <= now_us and job.kind in mine for job in held)
+
+
+def kinds(settings: Settings) -> tuple[str, ...]:
+    """Return the kinds of jobs this worker takes: those for CUDA only where CUDA is."""
+    queues = settings.queues or (("cpu", "gpu") if cuda_here() else ("cpu",))
+    cpu = (CHECK_JOB, REPORT_JOB) if "cpu" in queues else ()
+    return (*cpu, GPU_CHECK_JOB) if "gpu" in queues else cpu
 
 
 def anchor_gates(settings: Settings) -> None:
@@ -66,7 +80,7 @@ def run_waiting_jobs(settings: Settings) -> int:
     opened.records.reap_jobs()
     while True:
         job = opened.records.claim_job(
-            [CHECK_JOB, REPORT_JOB], owner(), lease_seconds=settings.lease_seconds
+            kinds(settings), owner(), lease_seconds=settings.lease_seconds
         )
         if job is None:
             return count
@@ -105,7 +119,7 @@ def _run_check(opened: Application, job: Job) -> None:
     total = _rows_last_time(opened, job)
     with Beating(records, job, lease_seconds=seconds, rows_total=total, stop=model.stop) as beating:
         model.watch = beating.count
-        result = _checked(opened, job, model)
+        result = _checked(opened, job, model, files)
     rows = beating.rows
     if not records.beat_job(job, lease_seconds=max(60, seconds), done=rows, total=rows):
         return
@@ -114,7 +128,12 @@ def _run_check(opened: Application, job: Job) -> None:
     records.complete_job(job, done)
 
 
-def _checked(opened: Application, job: Job, model: Candidate | FailedModel) -> CheckResult:
+def _checked(
+    opened: Application,
+    job: Job,
+    model: Candidate | FailedModel,
+    files: Mapping[str, bytes],
+) -> CheckResult:
     """Run a job's check; tables that cannot be used are an ``error`` verdict."""
     name, candidate = str(job.payload["check"]), str(job.payload["candidate"])
     digest = str(job.payload["evaluation"])
@@ -123,6 +142,7 @@ def _checked(opened: Application, job: Job, model: Candidate | FailedModel) -> C
     except InvalidRequestError as why:
         now = format_time(utc_now())
         return unusable(name, model=model, candidate=candidate, digest=digest, why=why, now=now)
+    with_equivalence(model, files, data.rows, data.protected_of(model))
     return run_check(
         name,
         model=model,
@@ -136,6 +156,6 @@ def _rows_last_time(opened: Application, job: Job) -> int:
     """Return how many rows the same check asked on the same evaluation; 0 where it never ran."""
     for other in opened.records.list_jobs(state="done", limit=200):
         same = all(other.payload.get(name) == job.payload[name] for name in ("check", "evaluation"))
-        if other.kind == CHECK_JOB and same:
+        if other.kind == job.kind and same:
             return int((other.result or {}).get("rows", 0))
     return 0

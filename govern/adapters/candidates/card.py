@@ -26,6 +26,7 @@ class Card:
         protected: attributes that the model is given besides.
         categories: attribute to category names; a category's place is its code.
         task: what it answers.
+        device: ``cpu`` or ``cuda`` where it asks for one, else empty.
         value: the whole card.
     """
 
@@ -34,6 +35,7 @@ class Card:
     protected: tuple[str, ...]
     categories: Mapping[str, tuple[str, ...]]
     task: Task
+    device: str
     value: Mapping[str, Any]
 
     @classmethod
@@ -63,7 +65,10 @@ class Card:
         for name in protected:
             if name not in categories:
                 raise InvalidRequestError(f"model.json names no `categories` for {name}")
-        return cls(named, columns, protected, categories, Task.read(value), value)
+        device = str(value.get("device", ""))
+        if device not in ("", "cpu", "cuda"):
+            raise InvalidRequestError(f"the card's `device` is cpu or cuda, not {device!r}")
+        return cls(named, columns, protected, categories, Task.read(value), device, value)
 
     def codes(self, protected: Mapping[str, Any], count: int) -> dict[str, np.ndarray]:
         """Return protected attributes as codes, int64 [n] each.

@@ -25,9 +25,12 @@ class OnnxModel:
         data: the graph, with its weights inside.
         threads: threads per operator.
         card: the candidate's card.
+        gpu: whether CUDA may be used where it is.
     """
 
-    def __init__(self, data: bytes, threads: int, card: Mapping[str, Any]) -> None:
+    def __init__(
+        self, data: bytes, threads: int, card: Mapping[str, Any], *, gpu: bool = True
+    ) -> None:
         import onnxruntime
 
         self._card, self._task = card, Task.read(card)
@@ -37,7 +40,9 @@ class OnnxModel:
         options.use_deterministic_compute = True
         options.log_severity_level = 3
         available = onnxruntime.get_available_providers()
-        wanted, settings = next(row for row in _PROVIDERS if row[0] in available)
+        wanted, settings = next(
+            row for row in _PROVIDERS if row[0] in available and (gpu or row[0] != _PROVIDERS[0][0])
+        )
         try:
             self._session = onnxruntime.InferenceSession(
                 data, options, providers=[(wanted, settings)]
@@ -68,4 +73,5 @@ class OnnxModel:
 
 def load(files: Mapping[str, bytes], options: Mapping[str, Any]) -> OnnxModel:
     """Load ``model.onnx``."""
-    return OnnxModel(files["model.onnx"], int(options["threads"]), options["card"])
+    gpu = options.get("device") != "cpu"
+    return OnnxModel(files["model.onnx"], int(options["threads"]), options["card"], gpu=gpu)

@@ -32,7 +32,9 @@ class TorchModel:
 
     def __init__(self, module: Any, torch: Any, options: Mapping[str, Any]) -> None:
         self._torch, self._card = torch, options["card"]
-        self._place = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+        self._place = torch.device(
+            "cuda:0" if options.get("device") != "cpu" and torch.cuda.is_available() else "cpu"
+        )
         self._module = module.to(self._place)
         self.device: dict[str, Any] = {
             "kind": self._place.type,

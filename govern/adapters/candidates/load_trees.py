@@ -30,7 +30,8 @@ class XgboostModel:
             self._booster.load_model(bytearray(data))
         except Exception as error:
             raise CandidateError(f"model.ubj does not load: {_first_line(error)}") from None
-        wanted = "cuda:0" if xgboost.build_info()["USE_CUDA"] and _gpu() else "cpu"
+        may = options.get("device") != "cpu" and _gpu()
+        wanted = "cuda:0" if may and xgboost.build_info()["USE_CUDA"] else "cpu"
         self._booster.set_param({"device": wanted, "nthread": options["threads"]})
         learner = json.loads(self._booster.save_config())["learner"]
         used = str(learner["generic_param"]["device"])

@@ -18,12 +18,15 @@ from govern.errors import CandidateError, InvalidRequestError
 Candidate = SandboxedModel | RemoteModel
 
 
-def open_candidate(files: Mapping[str, bytes], *, limits: Limits | None = None) -> Candidate:
+def open_candidate(
+    files: Mapping[str, bytes], *, limits: Limits | None = None, device: str = ""
+) -> Candidate:
     """Start a candidate's process, or connect to its server.
 
     Args:
         files: the candidate folder, by file name.
         limits: what it may use.
+        device: ``cpu`` or ``cuda``; what the card asks for, else CUDA where it is.
 
     Raises:
         InvalidRequestError: the folder is not a candidate, with what to do instead.
@@ -38,7 +41,7 @@ def open_candidate(files: Mapping[str, bytes], *, limits: Limits | None = None) 
         return RemoteModel(card)
     if card.format == "mlflow":
         card, files = unfolded(card, files)
-    return SandboxedModel(card, files, limits=limits)
+    return SandboxedModel(card, files, limits=limits, device=device)
 
 
 class FailedModel:

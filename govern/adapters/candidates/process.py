@@ -24,6 +24,7 @@ from typing import Any, Self
 import numpy as np
 
 from govern.adapters.candidates.card import Card
+from govern.adapters.candidates.devices import driver
 from govern.adapters.candidates.formats import FORMATS
 from govern.adapters.candidates.frames import Frame, decode, encode
 from govern.checks.inner_values import ORACLE_ROWS, InnerValues
@@ -64,6 +65,7 @@ class SandboxedModel:
         files: its folder, by file name.
         limits: what it may use.
         threads: threads per operator.
+        device: ``cpu`` or ``cuda``; what the card asks for, else CUDA where it is.
         module: the child's module, run with ``python -m``.
         watch: called with the number of rows answered, after each batch.
     """
@@ -75,6 +77,7 @@ class SandboxedModel:
         *,
         limits: Limits | None = None,
         threads: int = 1,
+        device: str = "",
         module: Sequence[str] = ("govern.adapters.candidates.server",),
     ) -> None:
         self.card = card
@@ -86,7 +89,7 @@ class SandboxedModel:
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 — closed with the process
         self._child = _start(module, self._limits.memory_bytes, threads, self._words)
         try:
-            self.device = self._open(files, threads)
+            self.device = self._open(files, threads, device or card.device)
         except BaseException:
             self.close()
             raise
@@ -166,10 +169,10 @@ class SandboxedModel:
         labels, scores = (answer.arrays.get(name) for name in ("labels", "scores"))
         return judged(labels, scores, len(rows), self.card.task)
 
-    def _open(self, files: Mapping[str, bytes], threads: int) -> dict[str, Any]:
+    def _open(self, files: Mapping[str, bytes], threads: int, wanted: str) -> dict[str, Any]:
         ends = time.monotonic() + self._limits.load_seconds
         report = self._receive(ends, ANSWER_BYTES_EXTRA).header.get("sandbox")
-        options = {"card": dict(self.card.value), "threads": threads}
+        options = {"card": dict(self.card.value), "threads": threads, "device": wanted}
         left = max(0.1, ends - time.monotonic())
         answer = self._ask(Frame(options, {}, files), left, ANSWER_BYTES_EXTRA)
         device = answer.header.get("device")
@@ -177,6 +180,10 @@ class SandboxedModel:
             raise self._failed("its process did not say what it runs on")
         self._explains = bool(answer.header.get("explains"))
         batch = self._limits.rows_per_batch
+        if wanted and device.get("kind") != wanted:
+            raise self._failed(f"{wanted} was asked for, it runs on {device.get('kind')}")
+        if device.get("kind") == "cuda":
+            device["driver"] = driver()
         return {**device, "threads": threads, "rows_per_batch": batch, "sandbox": report}
 
     def _ask(self, frame: Frame, seconds: float, room: int) -> Frame:

@@ -72,7 +72,9 @@ def main(load: Load | None = None) -> int:
         try:
             if model is None:
                 model = (load or _load)(frame.files, frame.header)
-                send({"device": model.device, "explains": hasattr(model, "explain")})
+                send(
+                    {"device": {**model.device, **_builds()}, "explains": hasattr(model, "explain")}
+                )
             elif frame.header.get("ask") == "explain":
                 send(*_explained(model, frame.arrays))
             else:
@@ -99,6 +101,12 @@ def _explained(
         return {"method": ""}, {}
     told = {name: getattr(found, name) for name in ("method", "scale", "library", "base")}
     return told, {name: getattr(found, name) for name in ("values", "output", "ours", "oracle")}
+
+
+def _builds() -> dict[str, Any]:
+    """Return the builds that the numbers come from, besides the model library's own."""
+    numpy = import_module("numpy")
+    return {"builds": {"python": sys.version.split()[0], "numpy": str(numpy.__version__)}}
 
 
 def _private_pipes() -> tuple[BinaryIO, BinaryIO]:

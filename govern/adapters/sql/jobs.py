@@ -110,6 +110,7 @@ class JobRecords(Database):
             row.state, row.lease_owner = "leased", owner
             row.lease_until = at + int(lease_seconds * 1_000_000)
             row.attempt += 1
+            row.started_us = at
             row.progress_done = row.progress_total = 0
             session.add(row)
             session.flush()
@@ -209,6 +210,7 @@ def _job(row: JobTable) -> Job:
         candidate=row.candidate,
         requested_by=row.requested_by,
         created_at=text_of_us(row.created_us) or "",
+        started_at=text_of_us(row.started_us),
         finished_at=text_of_us(row.finished_us),
         lease_owner=row.lease_owner,
         lease_until=row.lease_until,

@@ -74,6 +74,7 @@ class JobTable(SQLModel, table=True):
     candidate: str | None = Field(default=None, index=True, max_length=71)
     requested_by: str | None = Field(default=None, max_length=320)
     created_us: int = Field(sa_column=Column(BigInteger, nullable=False))
+    started_us: int | None = Field(default=None, sa_column=Column(BigInteger))
     finished_us: int | None = Field(default=None, sa_column=Column(BigInteger))
     lease_owner: str | None = Field(default=None, max_length=200)
     lease_until: int | None = Field(default=None, sa_column=Column(BigInteger))

@@ -64,7 +64,9 @@ def candidate(digest: str) -> str:
     view = viewing.candidate_view(services().records, check_digest(digest), now)
     granted = any(line["kind"] == "waiver" for line in view["statements"])
     waivers = services().waivers(digest) if granted else []
-    return render_template("candidate.html", view=view, waivers=waivers, **figures_for(view))
+    return render_template(
+        "candidate.html", view=view, waivers=waivers, now=now, **figures_for(view)
+    )
 
 
 def figures_for(view: View) -> View:
