@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from govern import bootstrap
-from govern.adapters.candidates.devices import cuda_here, with_equivalence
+from govern.adapters.candidates.devices import cuda_here
+from govern.adapters.candidates.equivalence import with_equivalence
 from govern.adapters.candidates.opening import Candidate, FailedModel, WarmCandidates
 from govern.adapters.check_data import load_evaluation
 from govern.bootstrap import Application, open_application, utc_now

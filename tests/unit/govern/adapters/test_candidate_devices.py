@@ -10,7 +10,8 @@ import skops.io
 from sklearn.linear_model import LogisticRegression
 
 from govern.adapters.candidates.card import Card
-from govern.adapters.candidates.devices import compared, cuda_here, with_equivalence
+from govern.adapters.candidates.devices import cuda_here
+from govern.adapters.candidates.equivalence import compared, with_equivalence
 from govern.adapters.candidates.opening import open_candidate
 from govern.errors import CandidateError, InvalidRequestError
 
