@@ -45,6 +45,7 @@ missing_for_tests() {
   has_postgres || echo postgresql
   has_command go && [ -d /usr/share/gocode/src/golang.org/x/mod/sumdb ] || echo golang-go golang-golang-x-mod-dev
   has_command softhsm2-util || echo softhsm2
+  has_command ssh-keygen || echo openssh-client
 }
 
 apt_may() { [ "$(id -u)" = 0 ] && has_command apt-get; }

@@ -1,7 +1,8 @@
-"""``govern approval``: ask reviewers, vote, withdraw, list."""
+"""``govern approval``: ask reviewers, vote, withdraw, list, export a vote."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,12 +16,18 @@ from govern.cli.output import (
     show_done,
     show_rows,
 )
+from govern.errors import ConflictError
 
 app = new_app("Ask for approval, vote, withdraw and list.")
 Request = Annotated[str, typer.Argument(help="The approval request's id.")]
 Comment = Annotated[str, typer.Option("--comment", help="Why; needed to reject or dissent.")]
 Read = Annotated[
     list[str] | None, typer.Option("--read", help="Digest of a statement that was read.")
+]
+
+SshKey = Annotated[
+    Path | None,
+    typer.Option("--ssh-key", metavar="FILE", help="Sign with this key of your own, too."),
 ]
 
 
@@ -46,10 +53,14 @@ def approve(
     by: ByOption,
     comment: Comment = "",
     read: Read = None,
+    ssh_key: SshKey = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Approve a decision; who trained or evaluated the candidate cannot."""
-    _vote(request_id, by, "approve", comment, read, as_json=as_json)
+    """Approve a decision; who trained or evaluated the candidate cannot.
+
+    Example: govern approval approve REQUEST --by rosa@bank.example --ssh-key ~/.ssh/id_ed25519
+    """
+    _vote(request_id, by, "approve", comment, read, ssh_key, as_json=as_json)
 
 
 @app.command()
@@ -59,10 +70,12 @@ def reject(
     comment: Comment,
     read: Read = None,
     dissent: Annotated[bool, typer.Option(help="Record a dissent without closing it.")] = False,
+    ssh_key: SshKey = None,
     as_json: JsonOption = False,
 ) -> None:
     """Reject a decision, or record a dissent from it."""
-    _vote(request_id, by, "dissent" if dissent else "reject", comment, read, as_json=as_json)
+    vote = "dissent" if dissent else "reject"
+    _vote(request_id, by, vote, comment, read, ssh_key, as_json=as_json)
 
 
 @app.command()
@@ -92,9 +105,51 @@ def list_(
     show_rows(rows, columns, as_json=as_json, empty="no approval requests")
 
 
-def _vote(
-    request_id: str, by: str, vote: str, comment: str, read: list[str] | None, *, as_json: bool
+@app.command()
+def export(
+    statement: Annotated[str, typer.Argument(help="The vote's digest, or its beginning.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to create.")],
+    as_json: JsonOption = False,
 ) -> None:
+    """Write a vote so that `ssh-keygen` alone verifies who signed which words.
+
+    Example: govern approval export 3fa1c2 -o vote
+    """
+    from govern.adapters.files import write_durably
+    from govern.services.ballots import ballot_files
+
+    if output.exists():
+        raise ConflictError(f"{output} is there already")
     with opened() as application:
-        digest = application.operations.approve(request_id, by, vote, comment, read or [])
+        files, command = ballot_files(application.operations.recorder, statement)
+    for name, data in files.items():
+        write_durably(output / name, data)
+    show_done(
+        f"wrote {output}\nverify, in that folder: {command}",
+        {"folder": str(output), "verify": command},
+        as_json=as_json,
+    )
+
+
+def _vote(
+    request_id: str,
+    by: str,
+    vote: str,
+    comment: str,
+    read: list[str] | None,
+    ssh_key: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    from govern.adapters.ssh_keygen import sign_with_ssh_key
+    from govern.domain.ballot import NAMESPACE
+
+    def sign(words: bytes) -> str:
+        assert ssh_key is not None
+        return sign_with_ssh_key(ssh_key, words, NAMESPACE)
+
+    with opened() as application:
+        digest = application.operations.approve(
+            request_id, by, vote, comment, read or [], sign if ssh_key is not None else None
+        )
     show_done(f"recorded {vote}: {digest}", {"statement": digest, "vote": vote}, as_json=as_json)

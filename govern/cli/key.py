@@ -169,6 +169,37 @@ def init(
 
 
 @app.command()
+def enrol(
+    person: Annotated[str, typer.Argument(help="The reviewer's address.")],
+    public_key: Annotated[Path, typer.Argument(help="SSH public key, such as id_ed25519.pub.")],
+    root_keys: RootOption = None,
+    pkcs11: UriOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Name a reviewer's own SSH key: from now on her or his votes need its signature too.
+
+    Example: govern key enrol rosa@bank.example rosa.pub
+    """
+    from govern.bootstrap import utc_now
+    from govern.services import keying
+    from govern.transparency.signer import key_id
+    from govern.transparency.sshsig import read_ssh_public_key
+
+    key = read_ssh_public_key(_read(public_key).decode("utf-8", "replace"))
+
+    def change(data: bytes, home: KeyHome) -> bytes:
+        return keying.enrol(data, person, key, home, now=utc_now())
+
+    version = _change(change, root_keys, pkcs11)
+    show_done(
+        f"{person} votes with {key_id(key)[:19]}… from now on; trust file version {version} is "
+        "in force",
+        {"person": person, "key": key_id(key), "version": version},
+        as_json=as_json,
+    )
+
+
+@app.command()
 def trust(
     files: Annotated[list[Path], typer.Argument(help="The file you have, then newer ones.")],
     as_json: JsonOption = False,

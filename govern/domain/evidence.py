@@ -11,7 +11,8 @@
 * waivers are granted one signature at a time, by compliance, and revoked the same way;
 * a decision lists exactly the evidence it read, all of it older in the log than itself;
 * an approval quotes the decision statement and the decision digest, is signed by the
-  approver, who holds the role and neither trained, committed, evaluated nor requested;
+  approver, who holds the role and neither trained, committed, evaluated nor requested,
+  and, where the trust file names a key of the approver's own, by that key as well;
 * an admission quotes candidate, decision and approvals; enough approvals, no rejection,
   and an end no later than that of any waiver the decision relied on.
 
@@ -26,6 +27,7 @@ from datetime import datetime
 from typing import Any
 
 from govern.domain import predicates
+from govern.domain.ballot import require_own_signature
 from govern.domain.closure import lineage_gaps, trained_by
 from govern.domain.waiver import end_of, relied_on, waiver_rows
 from govern.errors import EvidenceError, ExpiredError, UntrustedSignerError
@@ -171,6 +173,7 @@ class EvidenceSet:
             raise EvidenceError(f"{approval.signer} cannot approve: {barred}")
         if approval.signer in {item.signer for item in self.approvals}:
             raise EvidenceError(f"{approval.signer} voted twice")
+        require_own_signature(approval, self.trust)
         self.approvals.append(approval)
 
     def add_admission(self, admission: VerifiedStatement) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from govern.domain import predicates
 from govern.domain.assembling import StatementIndex, load_admission, load_decision, standing
+from govern.domain.ballot import (
+    NAMESPACE,
+    OWN_SIGNATURE,
+    ballot,
+    reviewer_role,
+    signs_alone,
+)
 from govern.domain.evidence import EvidenceSet, decision_digest
 from govern.errors import (
     ConflictError,
@@ -19,6 +26,8 @@ from govern.errors import (
 from govern.services.recording import Recorder
 from govern.services.tracing import statements_about
 from govern.transparency.encoding import format_time
+from govern.transparency.signer import spki
+from govern.transparency.sshsig import parse_sshsig, verify_sshsig
 from govern.transparency.verify import VerifiedStatement
 
 VOTES = ("approve", "reject", "dissent")
@@ -69,6 +78,7 @@ def vote(
     choice: str,
     comment: str,
     evidence_read: Sequence[str] = (),
+    sign: Callable[[bytes], str] | None = None,
 ) -> VerifiedStatement:
     """Record one reviewer's vote on a decision.
 
@@ -78,6 +88,8 @@ def vote(
         choice: ``approve``, ``reject`` or ``dissent``.
         comment: why; required for reject and dissent.
         evidence_read: digests of the statements that were opened.
+        sign: signs the ballot with a key of the reviewer's own and returns an SSHSIG
+            signature; needed where the trust file names such a key.
 
     Raises:
         RefusedError: the person may not vote, and why.
@@ -87,9 +99,12 @@ def vote(
     reasons = vote_refusals(evidence, approver, choice, comment)
     if reasons:
         raise RefusedError(f"{approver} cannot {choice}: {reasons[0]}", reasons)
+    if sign is None and signs_alone(recorder.trust, approver):
+        why = "the trust file names a key of this person's own; sign with --ssh-key"
+        raise RefusedError(f"{approver} cannot {choice}: {why}", [why])
     assert evidence.decision is not None
     assert evidence.candidate is not None
-    predicate = {
+    predicate: dict[str, Any] = {
         "decision": decision,
         "decision_digest": decision_digest(evidence.decision),
         "approver": approver,
@@ -99,8 +114,32 @@ def vote(
         "evidence_read": sorted(evidence_read),
         "approved_at": format_time(recorder.clock()),
     }
+    if sign is not None:
+        predicate[OWN_SIGNATURE] = _own_signature(recorder, approver, predicate, sign)
     subject = [evidence.candidate.statement.subjects[0]]
     return recorder.record(predicates.APPROVAL, subject, predicate, signer=approver)
+
+
+def _own_signature(
+    recorder: Recorder,
+    approver: str,
+    predicate: Mapping[str, Any],
+    sign: Callable[[bytes], str],
+) -> str:
+    """Return the ballot's signature, refused before it is on record if it would not count."""
+    words = ballot(predicate)
+    text = sign(words)
+    try:
+        signature = parse_sshsig(text)
+        verify_sshsig(signature, words, NAMESPACE)
+    except VerificationError as error:
+        raise RefusedError(f"{approver}'s own signature: {error}", [str(error)]) from None
+    if spki(signature.key) not in recorder.trust.role_keys(
+        reviewer_role(approver), recorder.clock()
+    ):
+        why = "the trust file does not name this key as the reviewer's own: `govern key enrol`"
+        raise RefusedError(f"{approver} cannot vote: {why}", [why])
+    return text
 
 
 def vote_refusals(evidence: EvidenceSet, approver: str, choice: str, comment: str) -> list[str]:

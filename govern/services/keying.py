@@ -1,4 +1,4 @@
-"""Change keys: rotate, revoke, add a gate; and record each change in the lineage log.
+"""Change keys: rotate, revoke, add a gate, enrol a reviewer's own; and record each change in the lineage log.
 
 The order of a change, and what a stop leaves behind at each step:
 
@@ -17,12 +17,13 @@ from itertools import pairwise
 from typing import Protocol
 
 from govern.domain import predicates
+from govern.domain.ballot import reviewer_role
 from govern.domain.key_event import key_event
 from govern.errors import InvalidRequestError, NotFoundError
 from govern.services.recording import Recorder
 from govern.transparency.canonical import parse_json
-from govern.transparency.encoding import format_time
-from govern.transparency.signer import Signer
+from govern.transparency.encoding import b64, format_time
+from govern.transparency.signer import PublicKey, Signer, key_id, spki
 from govern.transparency.trust import TrustRoot
 from govern.transparency.trust_file import (
     KeyEntry,
@@ -38,6 +39,7 @@ from govern.transparency.trust_file import (
     sign_trust,
     succeed,
 )
+from govern.transparency.trust_parts import Window
 from govern.transparency.verify import VerifiedStatement
 
 OVERLAP = timedelta(seconds=60)
@@ -97,6 +99,7 @@ def rotate(
     if not timedelta(0) <= overlap <= OVERLAP_MAX:
         raise InvalidRequestError(f"an overlap is from 0 s to {OVERLAP_MAX.days} days")
     at = now.replace(microsecond=0)
+    _require_ours(role)
     value = next_version(data, now=now, reason=reason)
     old = current_key(value, role)
     _replace(value, old, maker, end=at + overlap, now=at)
@@ -149,7 +152,7 @@ def revoke(
     value.setdefault("revoked", []).append(
         revoked_entry(found.id, since=since, at=at, reason=reason)
     )
-    if found.valid.end is None:
+    if found.valid.end is None and not found.role.startswith(reviewer_role("")):
         _replace(value, found, maker, end=since, now=at)
     else:
         end_key(value, found.id, since)
@@ -168,6 +171,37 @@ def add_gate(data: bytes, origin: str, role: str, maker: KeyMaker, *, now: datet
         raise InvalidRequestError(f"{origin} has a key already; `govern key rotate {role}`")
     value["logs"].append(log_entry(origin, "gate", maker.make(role, at).public, at))
     return sign_trust(value, [maker.root()])
+
+
+def enrol(data: bytes, person: str, public: PublicKey, maker: KeyMaker, *, now: datetime) -> bytes:
+    """Return the next trust file, which names a key of a reviewer's own.
+
+    From now on that person's votes count only if such a key signed them too.
+
+    Raises:
+        InvalidRequestError: no reviewer, or the key stands in the file already.
+    """
+    at = now.replace(microsecond=0)
+    value = next_version(data, now=now, reason=f"enrolled a key of {person}")
+    if person not in value["roles"].get("reviewer", ()):
+        raise InvalidRequestError(f"{person:.100} is not a reviewer in the trust file")
+    if key_id(public) in {item.id for item in key_entries(value)}:
+        raise InvalidRequestError("the trust file names this key already; see `govern key list`")
+    entry = {
+        "role": reviewer_role(person),
+        "publicKey": b64(spki(public)),
+        "validFor": Window(at).to_json(),
+    }
+    value["keys"].append(entry)
+    return sign_trust(value, [maker.root()])
+
+
+def _require_ours(role: str) -> None:
+    if role.startswith(reviewer_role("")):
+        raise InvalidRequestError(
+            "a reviewer's key is not made here: `govern key enrol` the new one, then "
+            "`govern key revoke` the old one by its id"
+        )
 
 
 def _replace(value: Value, old: KeyEntry, maker: KeyMaker, *, end: datetime, now: datetime) -> None:

@@ -231,6 +231,7 @@ class Operations:
         vote: str,
         comment: str,
         evidence_read: Sequence[str],
+        sign: Callable[[bytes], str] | None = None,
     ) -> str:
         """Record a vote (``approve``, ``reject`` or ``dissent``); return its digest."""
         request = self._open_request(request_id)
@@ -241,6 +242,7 @@ class Operations:
             choice=vote,
             comment=comment,
             evidence_read=evidence_read,
+            sign=sign,
         )
         evidence, _ = approving.under_review(self.recorder, request.decision)
         if vote == "reject":

@@ -175,7 +175,8 @@ class TrustedKey:
     """A key for one role.
 
     Raw Ed25519 for ``snapshot``; DER SubjectPublicKeyInfo (P-256) for ``release``, which
-    signs model and data folders, and ``layout``, which signs in-toto layouts.
+    signs model and data folders, and ``layout``, which signs in-toto layouts, and (P-256 or
+    Ed25519) for ``reviewer:ADDRESS``, a key of a reviewer's own that signs votes.
     """
 
     role: str

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import forgeries_anchors
+import forgeries_ballots
 import forgeries_inside
 import forgeries_keys
 import forgeries_outside
@@ -21,7 +22,7 @@ from govern.verifier.what import verify_path
 
 CORPUS = Path(__file__).parent / "forgeries"
 NAMES = sorted(path.name for path in CORPUS.iterdir() if path.is_dir())
-assert forgeries_anchors and forgeries_inside and forgeries_outside and forgeries_receipts
+assert forgeries_anchors and forgeries_ballots and forgeries_inside and forgeries_outside and forgeries_receipts
 assert forgeries_keys and forgeries_reports and forgeries_witnesses
 
 

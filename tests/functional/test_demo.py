@@ -209,3 +209,23 @@ def test_a_report_of_a_running_service_shows_what_its_gates_recorded(demo: Path,
     assert found["counts"] == {"inference": summary["inferences"]["requests"], "refusal": 0}
     assert found["sequence"]["found"] == found["sequence"]["expected"] >= summary["gate_log"]["size"]
     assert found["first_at"] < found["last_at"]
+
+
+def test_a_reviewer_votes_with_her_own_ssh_key_and_openssh_verifies_it(demo: Path, tmp_path: Path) -> None:
+    """Last, for it adds to the home: a key is enrolled, a vote is cast with it and exported."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "rosa")], check=True)
+
+    def run(*arguments: str) -> dict:
+        done = govern(*arguments, "--json", cwd=tmp_path, home=demo)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    asked = run("approval", "request", "loan-reduction-random", "--by", "ada@bank.example")["request"]
+    run("key", "enrol", "rosa@bank.example", "rosa.pub")
+    vote = ("approval", "approve", asked, "--by", "rosa@bank.example", "--comment", "z = -2.8 is a chance I take")
+    without = govern(*vote, cwd=tmp_path, home=demo)
+    assert without.returncode == 1 and "--ssh-key" in without.stderr
+    cast = run(*vote, "--ssh-key", "rosa")
+    told = run("approval", "export", cast["statement"], "-o", "vote")
+    done = subprocess.run(["sh", "-c", told["verify"]], cwd=tmp_path / "vote", capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "Good \"approval@govern\" signature for rosa@bank.example" in done.stdout

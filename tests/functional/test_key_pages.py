@@ -59,6 +59,16 @@ def test_rotation_and_revocation(tmp_path: Path) -> None:
     assert (tmp_path / "home" / "keys" / "gate-second.key").exists()
 
 
+def test_a_reviewers_own_key(tmp_path: Path) -> None:
+    found = blocks("sign_votes_with_your_own_key.md")
+    init = (
+        "govern init --name Bank --domain bank.example --gate main "
+        "--role reviewer=rosa@bank.example --root-keys root"
+    )
+    said = run("\n".join([init, *found]), tmp_path, GOVERN_HOME=str(tmp_path / "home"))
+    assert "reviewer:rosa@bank.example" in said
+
+
 def test_every_keys_theft_has_a_sentence() -> None:
     text = (DOCS / "concepts" / "trust.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", text, re.M))
