@@ -16,7 +16,7 @@ Made by `python scripts/packs_page.py` from `policies/`; do not edit.
 Every duty is paraphrased with its citation, and none of it is legal advice.
 A pack decides from its first to its last day; what comes later stands here as future.
 `NOT PROVIDED` under *reviewed*: nobody has put a name to the pack; have it reviewed first.
-`NOT PROVIDED` under *digest*: the official text was not at hand, so no digest could be taken.
+A digest of the source is given where its exact text was at hand; where not, the pack says why.
 """
 
 
@@ -62,9 +62,18 @@ def _sources(pack: Pack) -> str:
     cited = source.get("citation", pack.instrument)
     link = f"[{cited}]({source['url']})" if "url" in source else cited
     names = [str(pack.meta[key]) for key in ("reviewed_by", "reviewed_on") if key in pack.meta]
-    digest = source.get("digest", "NOT PROVIDED")
+    digest = source.get("digest") or f"NOT PROVIDED. {_flat(source.get('no_digest', ''))}"
+    looked = _flat(source.get("looked_up", "")) or "NOT PROVIDED"
+    looked += f" ({source['looked_up_on']})" if "looked_up_on" in source else ""
     reviewed = ", ".join(names) or "NOT PROVIDED"
-    return f"Source: {link}. Digest of the source: {digest}. Reviewed: {reviewed}."
+    return (
+        f"Source: {link}. Digest of the source: {digest.rstrip('.')}. "
+        f"Looked up: {looked}. Reviewed: {reviewed}."
+    )
+
+
+def _flat(text: str) -> str:
+    return " ".join(str(text).split())
 
 
 def _rule(rule: Rule) -> str:

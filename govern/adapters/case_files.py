@@ -14,7 +14,7 @@ from typing import Any
 
 from govern.adapters.pack_files import read_packs
 from govern.errors import PolicyError
-from govern.policy.cases import CASE_BYTES_MAX, EVIDENCE_BYTES_MAX, Case, load_case, load_evidence
+from govern.policy.cases import CASE_BYTES_MAX, EVIDENCE_BYTES_MAX, Case, load_cases, load_evidence
 from govern.policy.document import Pack
 from govern.policy.mutants import Mutant, mutants, prepare, survives
 
@@ -47,7 +47,13 @@ def read_cases(folder: Path) -> tuple[list[Tried], Evidence]:
     tried = []
     for path, pack in read_packs(folder):
         files = sorted((path.parent / "cases").glob("*.yaml"))
-        cases = [_case(file, f"{path.parent.name}/cases/{file.name}") for file in files]
+        cases = [
+            case
+            for file in files
+            for case in load_cases(
+                _bytes(file, CASE_BYTES_MAX), f"{path.parent.name}/cases/{file.name}"
+            )
+        ]
         for case in cases:
             if case.evidence not in evidence:
                 raise PolicyError(
@@ -55,10 +61,6 @@ def read_cases(folder: Path) -> tuple[list[Tried], Evidence]:
                 )
         tried.append(Tried(path, pack, tuple(cases)))
     return tried, evidence
-
-
-def _case(file: Path, where: str) -> Case:
-    return load_case(_bytes(file, CASE_BYTES_MAX), where)
 
 
 def _bytes(path: Path, limit: int) -> bytes:

@@ -13,7 +13,7 @@ outcome and statuses per rule. It is judged by its own pack alone, as of its own
       outcome: deny
       rules: {race-ratio: fail}
 
-It reads no files: who calls it hands in bytes.
+A file may hold a list of such cases. This module reads no files: who calls it hands in bytes.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from govern.policy.evaluate import evaluate
 from govern.policy.reading import Source, at, choice, compose, day, fields, plain
 
 CASE_BYTES_MAX = 1 << 20
+CASES_MAX = 1_000
 EVIDENCE_BYTES_MAX = 8 << 20
 _PART = re.compile(r'\.?([A-Za-z_][\w-]*)|\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]')
 _GRAVEST = ("error", "fail", "uncertain", "waived", "pass", "not-applicable")
@@ -87,13 +88,30 @@ class CaseResult:
         return not self.differences
 
 
-def load_case(data: bytes, where: str = "case.yaml") -> Case:
-    """Read a case.
+def load_cases(data: bytes, where: str = "cases.yaml") -> tuple[Case, ...]:
+    """Read a file that holds one case, or a list of them.
 
     Raises:
         PolicyError: with file, line and column.
     """
-    node_source, node = compose(data, where, CASE_BYTES_MAX)
+    source, node = compose(data, where, CASE_BYTES_MAX)
+    items = node.value if isinstance(node, yaml.SequenceNode) else [node]
+    if not 1 <= len(items) <= CASES_MAX:
+        raise PolicyError(f"{at(source, node)}: a file holds 1 to {CASES_MAX} cases")
+    return tuple(_case(item, source) for item in items)
+
+
+def load_case(data: bytes, where: str = "case.yaml") -> Case:
+    """Read a file that holds one case.
+
+    Raises:
+        PolicyError: with file, line and column.
+    """
+    source, node = compose(data, where, CASE_BYTES_MAX)
+    return _case(node, source)
+
+
+def _case(node: yaml.Node, node_source: Source) -> Case:
     nodes = fields(node, node_source, _CASE_KEYS, _CASE_OPTIONAL, "case")
     value = {key: plain(item, node_source) for key, item in nodes.items()}
     expect = fields(
@@ -253,8 +271,14 @@ def _has(inner: Any, key: str | int) -> bool:
     return isinstance(inner, dict) and key in inner
 
 
-def statuses(decision: PolicyDecision) -> dict[str, str]:
-    """Return the status per rule id (the gravest of its items) and per ``rule/subject``."""
+def statuses(decision: PolicyDecision, case: Case) -> dict[str, str]:
+    """Return the status per rule id (the gravest of its items) and per ``rule/subject``.
+
+    Where the pack did not apply, so that nothing was evaluated, every rule that the case
+    names is not applicable.
+    """
+    if not decision.rules:
+        return dict.fromkeys(case.rules, "not-applicable")
     found: dict[str, str] = {}
     for result in decision.rules:
         names = [result.rule] + ([f"{result.rule}/{result.subject}"] if result.subject else [])
@@ -265,7 +289,7 @@ def statuses(decision: PolicyDecision) -> dict[str, str]:
 
 
 def _differences(case: Case, decision: PolicyDecision) -> list[str]:
-    found = statuses(decision)
+    found = statuses(decision, case)
     differences = []
     if decision.outcome != case.outcome:
         differences.append(f"the outcome is {decision.outcome}, expected {case.outcome}")

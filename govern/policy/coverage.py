@@ -1,7 +1,7 @@
 """What a pack's cases have seen of it: statuses per rule, both truths per condition. Pure.
 
 A condition is every part of ``applies``, ``when``, ``require`` and ``uncertain`` that is
-true or false and stands outside a macro. Seen both ways it is covered; this is condition
+true or false and stands outside a macro; a literal is none. Seen both ways it is covered; this is condition
 coverage as DO-178C's glossary defines it.
 """
 
@@ -15,6 +15,7 @@ from govern.policy.cases import Case, CaseResult, apply_changes
 from govern.policy.document import Pack
 from govern.policy.tracing import TRUTHS, Step, Tracer, truths
 
+LITERALS = ("true", "false")
 Seen = dict[tuple[str, str, str], set[bool]]
 
 
@@ -101,7 +102,8 @@ def _watch(tracer: Tracer, case: Case, document: Mapping[str, Any], seen: Seen) 
 
 def _note(seen: Seen, rule: str, field: str, step: Step) -> None:
     for part in step.walk():
-        if isinstance(part.value, bool):
+        if isinstance(part.value, bool) and part.text not in LITERALS:
             seen.setdefault((rule, field, part.text), set())
     for text, value in truths(step):
-        seen[rule, field, text].add(value)
+        if text not in LITERALS:
+            seen[rule, field, text].add(value)

@@ -49,7 +49,9 @@ _RULE_OPTIONAL: dict[str, Any] = {
     **dict.fromkeys(("require", "declared", "why", "fix", "waivable_by"), str),
     "reads": list,
 }
-_SOURCE_OPTIONAL: dict[str, Any] = dict.fromkeys(("title", "citation", "url", "digest"), str)
+_SOURCE_OPTIONAL: dict[str, Any] = dict.fromkeys(
+    ("title", "citation", "url", "digest", "no_digest", "looked_up", "looked_up_on"), str
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +163,22 @@ def _check_names(value: Mapping[str, Any], nodes: Mapping[str, yaml.Node], where
         if value["supersedes"] == value["id"]:
             raise PolicyError(f"{at(where, nodes['supersedes'])}: a pack cannot supersede itself")
     if "source" in nodes:
-        source = fields(nodes["source"], where, {}, _SOURCE_OPTIONAL, "source")
-        digest = source.get("digest")
-        if digest is not None and not SHA256.fullmatch(digest.value):
-            raise PolicyError(f"{at(where, digest)}: a digest is sha256: and 64 hexadecimal digits")
+        _check_source(fields(nodes["source"], where, {}, _SOURCE_OPTIONAL, "source"), where)
     for name in value.get("params", {}):
         if not NAME.fullmatch(name):
             raise PolicyError(f"{at(where, nodes['params'])}: {name!r} is no name like ratio_min")
+
+
+def _check_source(source: Mapping[str, yaml.Node], where: Source) -> None:
+    """The text that a pack paraphrases has a digest, or a reason why it has none."""
+    digest, looked = source.get("digest"), source.get("looked_up_on")
+    if digest is not None and not SHA256.fullmatch(digest.value):
+        raise PolicyError(f"{at(where, digest)}: a digest is sha256: and 64 hexadecimal digits")
+    if digest is not None and "no_digest" in source:
+        place = at(where, source["no_digest"])
+        raise PolicyError(f"{place}: a source has 'digest' or 'no_digest', not both")
+    if looked is not None:
+        day(looked.value, at(where, looked))
 
 
 def _check_id(text: str, place: str) -> None:

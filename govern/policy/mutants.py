@@ -87,7 +87,7 @@ def survives(mutant: Mutant, prepared: Sequence[tuple[Case, Mapping[str, Any]]])
 def _holds(pack: Pack, case: Case, document: Mapping[str, Any]) -> bool:
     day = case.as_of
     decision = evaluate([pack], document, datetime(day.year, day.month, day.day, tzinfo=UTC))
-    found = statuses(decision)
+    found = statuses(decision, case)
     same = all(found.get(rule) == status for rule, status in case.rules.items())
     return same and decision.outcome == case.outcome
 

@@ -143,6 +143,7 @@ def test_the_four_evidences_are_decided_as_the_demo_tells_it() -> None:
     [
         ("2026-04-16", "us-sr-11-7", "us-sr-26-2"), ("2026-04-17", "us-sr-26-2", "us-sr-11-7"),
         ("2026-07-20", "us-ecoa-reg-b-2011", "us-ecoa-reg-b"), ("2026-07-21", "us-ecoa-reg-b", "us-ecoa-reg-b-2011"),
+        ("2026-07-20", "us-fcra-2011", "us-fcra"), ("2026-07-21", "us-fcra", "us-fcra-2011"),
         ("2026-12-31", "us-fcra", "us-co-sb26-189"), ("2027-01-01", "us-co-sb26-189", "us-sr-11-7"),
         ("2027-12-01", "eu-gdpr-art-22", "eu-ai-act"), ("2027-12-02", "eu-ai-act", "us-sr-11-7"),
     ],
@@ -238,6 +239,9 @@ def test_advice_alone_is_no_allow() -> None:
         ("{require}", "|\n      candidate.x >= 1\n      && frob(3) == 2", "p.yaml:16:14: rule r, require"),
         ("{require}", "'true'\n  - {id: r, title: t, citation: c, severity: deny, message: m, require: 'true'}", "p.yaml:15:5: two rules have the id 'r'"),
         ("{require}", "'true'\n    declared: need", "p.yaml:9:5: rule r has either 'require' or 'declared'"),
+        ("rules:", "source: {digest: abc}\nrules:", "p.yaml:8:18: a digest is sha256:"),
+        ("rules:", "source: {no_digest: sold, digest: sha256:" + "0" * 64 + "}\nrules:", "has 'digest' or 'no_digest', not both"),
+        ("rules:", "source: {looked_up_on: today}\nrules:", "p.yaml:8:24: 'today' is not a date"),
         ("id: p", "&a id: *a", "p.yaml"),
         ("{require}", '"' + "x" * 4001 + '"', "at most 4000 characters"),
     ],

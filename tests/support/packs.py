@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from govern.policy.cases import Case, load_case, load_evidence
+from govern.policy.cases import Case, load_cases, load_evidence
 from govern.policy.document import Pack, load_pack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,8 +28,8 @@ def shipped_cases() -> tuple[tuple[str, Case], ...]:
     """Return pack id and case of every shipped case."""
     found = []
     for path in sorted(POLICIES.glob("*/cases/*.yaml")):
-        case = load_case(path.read_bytes(), str(path.relative_to(POLICIES)))
-        found.append((path.parent.parent.name, case))
+        cases = load_cases(path.read_bytes(), str(path.relative_to(POLICIES)))
+        found += [(path.parent.parent.name, case) for case in cases]
     return tuple(found)
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from govern.errors import PolicyError
-from govern.policy.cases import Case, apply_changes, format_path, load_case, parse_path, run_case
+from govern.policy.cases import (
+    Case,
+    apply_changes,
+    format_path,
+    load_case,
+    load_cases,
+    parse_path,
+    run_case,
+)
 from tests.support.packs import pack, shipped_cases, shipped_evidence, shipped_packs
 
 GOOD = b"""title: t
@@ -68,6 +76,15 @@ def test_a_bad_case_is_refused_with_its_place(old: bytes, new: bytes, sentence: 
     with pytest.raises(PolicyError) as caught:
         load_case(GOOD.replace(old, new))
     assert sentence in str(caught.value)
+
+
+def test_a_file_may_hold_a_list_of_cases_and_an_error_names_its_place() -> None:
+    both = b"".join(b"- " + GOOD.strip().replace(b"\n", b"\n  ") + b"\n" for _ in range(2))
+    assert [case.place for case in load_cases(both, "c.yaml")] == ["c.yaml:1:3", "c.yaml:8:3"]
+    assert len(load_cases(GOOD)) == 1
+    for bad, sentence in ((b"[]", "1 to 1000 cases"), (both.replace(b"deny", b"denied"), "c.yaml:7:21: 'denied' is not one of")):
+        with pytest.raises(PolicyError, match=sentence):
+            load_cases(bad, "c.yaml")
 
 
 def test_removing_what_is_not_there_is_refused() -> None:

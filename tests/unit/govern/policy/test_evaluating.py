@@ -36,9 +36,9 @@ rules:
 
 
 def digests(packs: Sequence[Pack]) -> list[str]:
-    """Return the decision digest of every shipped case over some packs."""
+    """Return the decision digests of some shipped cases over some packs."""
     found = []
-    for _, case in shipped_cases():
+    for _, case in shipped_cases()[::7]:
         document = apply_changes(shipped_evidence(case.evidence), case.changes)
         moment = datetime(case.as_of.year, case.as_of.month, case.as_of.day, tzinfo=UTC)
         found.append(evaluate(packs, document, moment).digest)
