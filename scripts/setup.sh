@@ -33,7 +33,7 @@ missing_required() {
   "$python" -c 'import venv, ensurepip' 2>/dev/null || echo python3-venv
 }
 
-# What only tests use: a test that lacks one says so and is skipped.
+# What only tests use: a test that lacks one fails and says how to get it.
 missing_for_tests() {
   has_command pdftotext || echo poppler-utils
   has_command chromium || has_command chromium-browser || has_command google-chrome || echo chromium

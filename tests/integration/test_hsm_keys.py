@@ -15,13 +15,7 @@ SOFTHSM = next(
                        Path("/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")) if path.exists()),
     None,
 )  # fmt: skip
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(
-        SOFTHSM is None or shutil.which("softhsm2-util") is None,
-        reason="SoftHSM2 is missing: apt-get install softhsm2",
-    ),
-]
+pytestmark = pytest.mark.integration
 ROLES = ("ca", "tsa", "report", "lineage-log")
 SCENE = """
 import sys
@@ -60,6 +54,11 @@ seal = keys.ec_key("report").sign(b"report")
 (folder / "report.pem").write_bytes(keys.certificate("report").public_bytes(Encoding.PEM))
 print(*sorted(keys.places().values()), sep="\\n")
 """
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _softhsm_is_installed() -> None:
+    assert SOFTHSM and shutil.which("softhsm2-util"), "SoftHSM2 is missing: apt install softhsm2"
 
 
 @pytest.fixture
