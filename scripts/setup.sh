@@ -76,7 +76,7 @@ system_packages() {
   [ -n "${needed// /}" ] || return 0
   # shellcheck disable=SC2086
   if ! apt_may || ! apt_install $needed; then
-    say "tests that need these will be skipped; install them to run all: ${needed% }"
+    say "tests that need these will fail; install them: ${needed% }"
   fi
 }
 

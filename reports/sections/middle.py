@@ -71,82 +71,77 @@ def _fairness(p: Parts) -> Section:
 
 
 def _attribute(p: Parts, i: int, name: str, f: Mapping[str, Any]) -> list[Block]:
-    ev, t, groups, pairs = (
-        p.check_ev("fairness"),
-        p.t,
-        f.get("groups", []),
-        f.get("comparisons", []),
-    )
     blocks: list[Block] = [Heading(name[:1].upper() + name[1:])]
+    blocks += _rates(p, i, name, f.get("groups", []))
+    if f.get("comparisons"):
+        blocks += _ratios(p, i, name, f["comparisons"])
+    return [*blocks, *_left_out(p, name, f)]
+
+
+def _rates(p: Parts, i: int, name: str, groups: list[Mapping[str, Any]]) -> list[Block]:
+    ev, t = p.check_ev("fairness"), p.t
     drawn = group_rates(groups, f"Selection rate by {name}", fmt=t.percent)
-    blocks.append(_figure(f"fig-rates-{i}", drawn, t("text.rates_read"), ev))
-    blocks.append(
-        table(
-            f"Selection rates by {name}",
-            "Group|#n|#Selected|#Rate|#95% interval|#TPR|#FPR",
-            [
-                [
-                    g.get("group"),
-                    t.number(g.get("n")),
-                    t.number(g.get("selected")),
-                    Cell(t.percent(g.get("rate")), ev),
-                    t.interval(g.get("rate_low"), g.get("rate_high")),
-                    t.number(g.get("tpr")),
-                    t.number(g.get("fpr")),
-                ]
-                for g in groups
-            ],
-            dense=len(groups) > 20,
-        )
-    )
-    if pairs:
-        forest = [
-            {
-                "label": f"{c.get('group')} / {c.get('reference')}",
-                "value": c.get("ratio"),
-                "low": c.get("ratio_low"),
-                "high": c.get("ratio_high"),
-            }
-            for c in pairs
+    rows = [
+        [
+            g.get("group"),
+            t.number(g.get("n")),
+            t.number(g.get("selected")),
+            Cell(t.percent(g.get("rate")), ev),
+            t.interval(g.get("rate_low"), g.get("rate_high")),
+            t.number(g.get("tpr")),
+            t.number(g.get("fpr")),
         ]
-        drawn = ratio_forest(
-            forest,
-            f"Selection-rate ratio by {name}",
-            fmt=t.number,
-            threshold_label=t.number(0.8, 2),
-        )
-        blocks.append(_figure(f"fig-ratio-{i}", drawn, t("text.ratio_read"), ev))
-        blocks.append(
-            table(
-                f"Ratios, differences and tests by {name}",
-                "Comparison|#Ratio|#95% interval|#Difference|#z|#p (Fisher)|#Shortfall",
-                [
-                    [
-                        f"{c.get('group')} / {c.get('reference')}",
-                        Cell(t.number(c.get("ratio")), ev),
-                        t.interval(c.get("ratio_low"), c.get("ratio_high")),
-                        t.percent(c.get("difference")),
-                        t.number(c.get("z"), 2),
-                        t.number(c.get("fisher_p"), 4),
-                        t.number(c.get("shortfall"), 1),
-                    ]
-                    for c in pairs
-                ],
-                dense=True,
-            )
-        )
-    unknown = f.get("unknown") or {}
-    blocks.append(
-        Paragraph(
-            f"Unknown {name}: {unknown.get('count', 0)} people, counted and not guessed. The ratio would lie "
-            f"between {t.number(unknown.get('ratio_worst'))} and {t.number(unknown.get('ratio_best'))} "
-            "in the worst and best case.",
-            ev,
-        )
+        for g in groups
+    ]
+    columns = "Group|#n|#Selected|#Rate|#95% interval|#TPR|#FPR"
+    return [
+        _figure(f"fig-rates-{i}", drawn, t("text.rates_read"), ev),
+        table(f"Selection rates by {name}", columns, rows, dense=len(groups) > 20),
+    ]
+
+
+def _ratios(p: Parts, i: int, name: str, pairs: list[Mapping[str, Any]]) -> list[Block]:
+    ev, t = p.check_ev("fairness"), p.t
+    forest = [
+        {
+            "label": f"{c.get('group')} / {c.get('reference')}",
+            "value": c.get("ratio"),
+            "low": c.get("ratio_low"),
+            "high": c.get("ratio_high"),
+        }
+        for c in pairs
+    ]
+    title, limit = f"Selection-rate ratio by {name}", t.number(0.8, 2)
+    drawn = ratio_forest(forest, title, fmt=t.number, threshold_label=limit)
+    rows = [
+        [
+            f"{c.get('group')} / {c.get('reference')}",
+            Cell(t.number(c.get("ratio")), ev),
+            t.interval(c.get("ratio_low"), c.get("ratio_high")),
+            t.percent(c.get("difference")),
+            t.number(c.get("z"), 2),
+            t.number(c.get("fisher_p"), 4),
+            t.number(c.get("shortfall"), 1),
+        ]
+        for c in pairs
+    ]
+    columns = "Comparison|#Ratio|#95% interval|#Difference|#z|#p (Fisher)|#Shortfall"
+    return [
+        _figure(f"fig-ratio-{i}", drawn, t("text.ratio_read"), ev),
+        table(f"Ratios, differences and tests by {name}", columns, rows, dense=True),
+    ]
+
+
+def _left_out(p: Parts, name: str, f: Mapping[str, Any]) -> list[Block]:
+    ev, t, unknown = p.check_ev("fairness"), p.t, f.get("unknown") or {}
+    said = (
+        f"Unknown {name}: {unknown.get('count', 0)} people, counted and not guessed. The ratio "
+        f"would lie between {t.number(unknown.get('ratio_worst'))} and "
+        f"{t.number(unknown.get('ratio_best'))} in the worst and best case."
         if unknown.get("count")
-        else Paragraph(f"Nobody's {name} is unknown.", ev)
+        else f"Nobody's {name} is unknown."
     )
-    blocks += [
+    excluded = [
         Paragraph(
             f"Left out: {x.get('group')} (n {x.get('n')}, {t.percent(x.get('share'))}): "
             f"{x.get('reason')}",
@@ -154,7 +149,7 @@ def _attribute(p: Parts, i: int, name: str, f: Mapping[str, Any]) -> list[Block]
         )
         for x in f.get("excluded", [])
     ]
-    return blocks
+    return [Paragraph(said, ev), *excluded]
 
 
 def _explanations(p: Parts) -> Section:
