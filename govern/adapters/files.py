@@ -35,19 +35,6 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         raise StorageError(f"cannot write {path.name}: {error.strerror}") from error
 
 
-def file_digest(path: Path) -> str:
-    """Return the digest of a file's bytes, read a block at a time.
-
-    Raises:
-        StorageError: it cannot be read.
-    """
-    try:
-        with open(path, "rb") as file:
-            return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise StorageError(f"cannot read {path.name}: {error.strerror}") from error
-
-
 def copy_durably(source: Path, path: Path) -> str:
     """Copy a file whole, as ``write_durably`` does; return the digest of what was copied.
 

@@ -11,7 +11,7 @@ import hashlib
 import os
 import stat
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,18 +116,34 @@ def hash_folder(
         InvalidRequestError: see ``list_folder``.
         StorageError: a file cannot be read.
     """
-    paths = list_folder(folder)
-    sizes = {path: path.stat().st_size for path in paths}
+    named = {path.relative_to(folder).as_posix(): path for path in list_folder(folder)}
+    files = hash_files(named, workers=workers, progress=progress)
+    return HashedFolder(tuple(files), root_of(files))
+
+
+def hash_files(
+    named: Mapping[str, Path], *, workers: int | None = None, progress: Progress | None = None
+) -> list[HashedFile]:
+    """Hash files on all cores, the largest first; return them by name.
+
+    Args:
+        named: the files by the name they go under.
+        workers: threads; None: one a core.
+        progress: called with bytes done and bytes in all.
+
+    Raises:
+        StorageError: a file cannot be read.
+    """
+    sizes = {name: path.stat().st_size for name, path in named.items()}
     counter = _Counter(sum(sizes.values()), progress)
 
-    def one(path: Path) -> HashedFile:
-        digest, size = hash_file(path, counter.add)
-        return HashedFile(path.relative_to(folder).as_posix(), path, digest, size)
+    def one(name: str) -> HashedFile:
+        digest, size = hash_file(named[name], counter.add)
+        return HashedFile(name, named[name], digest, size)
 
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        largest_first = sorted(paths, key=lambda path: -sizes[path])
-        files = sorted(pool.map(one, largest_first), key=lambda item: item.name)
-    return HashedFolder(tuple(files), root_of(files))
+        largest_first = sorted(named, key=lambda name: -sizes[name])
+        return sorted(pool.map(one, largest_first), key=lambda item: item.name)
 
 
 def root_of(files: Sequence[HashedFile]) -> str:

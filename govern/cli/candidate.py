@@ -18,11 +18,10 @@ from govern.cli.output import (
     show_rows,
     show_value,
 )
+from govern.cli.progress import bar
 from govern.errors import InvalidRequestError
 
 app = new_app("Register, list, show and export candidates.")
-FILE_BYTES_MAX = 2 << 30
-FILES_MAX = 1_000
 
 
 @app.command()
@@ -33,10 +32,15 @@ def register(
     as_json: JsonOption = False,
 ) -> None:
     """Sign a model folder and register it as a candidate."""
-    files = read_folder(folder)
+    from govern.adapters.hashing import hash_folder
+    from govern.services.tracing import ListedFile
+
     described = {**_object(folder / "model.json"), **_object(card)}
+    with bar("hashing, bytes") as progress:
+        hashed = hash_folder(folder, progress=progress).files
+    files = [(file.path, ListedFile(file.name, file.digest, file.size)) for file in hashed]
     with opened() as application:
-        digest = application.operations.register_candidate(described, files, by)
+        digest = application.operations.register_folder(described, files, by)
     show_done(f"registered {digest}", {"candidate": digest}, as_json=as_json)
 
 
@@ -88,23 +92,6 @@ def export(
     write_evidence(output, files)
     value = {"candidate": digest, "folder": str(output), "files": len(files)}
     show_done(f"wrote {len(files)} files to {output}", value, as_json=as_json)
-
-
-def read_folder(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of each file of a model folder, by relative name.
-
-    Raises:
-        InvalidRequestError: no folder, a link in it, too many files, or one too large.
-    """
-    if not folder.is_dir():
-        raise InvalidRequestError(f"{folder} is not a folder")
-    paths = sorted(path for path in folder.rglob("*") if not path.is_dir())
-    if not 0 < len(paths) <= FILES_MAX:
-        raise InvalidRequestError(f"a model folder holds 1 to {FILES_MAX} files, got {len(paths)}")
-    for path in paths:
-        if path.is_symlink() or path.stat().st_size > FILE_BYTES_MAX:
-            raise InvalidRequestError(f"{path} is a link, or larger than {FILE_BYTES_MAX} bytes")
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def _object(path: Path) -> dict[str, Any]:

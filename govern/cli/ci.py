@@ -227,10 +227,11 @@ def _packs(folder: Path | None) -> list[tuple[Path, Pack]]:
 
 
 def _compare_model(opened: OpenedEvidence, folder: Path) -> None:
-    from govern.cli.candidate import read_folder
+    from govern.adapters.hashing import hash_folder
     from govern.domain.evidence_folder import check_model_files, signed_files
 
-    check_model_files(signed_files(opened.evidence), read_folder(folder))
+    here = {file.name: file.digest for file in hash_folder(folder).files}
+    check_model_files(signed_files(opened.evidence), here)
 
 
 def _places(packs: Sequence[tuple[Path, Pack]]) -> Mapping[str, Place]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from govern.adapters.files import file_digest
+from govern.adapters.hashing import hash_files
 from govern.domain import predicates
 from govern.errors import InvalidRequestError, NotFoundError
 from govern.services import tracing
@@ -101,7 +101,7 @@ def digests_of(paths: Sequence[Path]) -> list[tuple[str, Path, str]]:
             found[name] = path
     if not 0 < len(found) <= FILES_MAX:
         raise InvalidRequestError(f"record 1 to {FILES_MAX} files, got {len(found)}")
-    return [(name, found[name], file_digest(found[name])) for name in sorted(found)]
+    return [(file.name, file.path, file.digest) for file in hash_files(found)]
 
 
 def _parameters(texts: Sequence[str]) -> dict[str, str]:

@@ -196,7 +196,10 @@ def _check_model(evidence: EvidenceSet, files: Files) -> int:
     folder = artifact_folder(evidence.digest)
     if not any(name.startswith(f"{folder}/") for name in files):
         return 0
-    check_model_files(signed, {name: files.get(f"{folder}/{name}") for name in signed})
+    here = {name: files.get(f"{folder}/{name}") for name in signed}
+    check_model_files(
+        signed, {name: digest_of(data) for name, data in here.items() if data is not None}
+    )
     return len(signed)
 
 
@@ -214,18 +217,21 @@ def signed_files(evidence: EvidenceSet) -> dict[str, str]:
         raise MalformedError("the model signature lists no files with digests") from None
 
 
-def check_model_files(signed: Mapping[str, str], here: Mapping[str, bytes | None]) -> None:
+def check_model_files(signed: Mapping[str, str], here: Mapping[str, str]) -> None:
     """Refuse model files that are not byte for byte those that were signed.
+
+    Args:
+        signed: digest by file name, as signed.
+        here: digest by file name, as found.
 
     Raises:
         CompletenessError: one is missing.
         DigestMismatchError: one differs, or one is here that was not signed.
     """
     for name, digest in signed.items():
-        data = here.get(name)
-        if data is None:
+        if name not in here:
             raise CompletenessError(f"the model's file {name} is missing")
-        if digest_of(data) != digest:
+        if here[name] != digest:
             raise DigestMismatchError(f"the model's file {name} is not the one that was signed")
     unsigned = sorted(set(here) - set(signed))
     if unsigned:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 from govern.domain import predicates
@@ -31,6 +32,7 @@ from govern.services.exporting import export_evidence
 from govern.services.ports import ApprovalRequest, Blobs, Store, Suspend
 from govern.services.recording import Recorder
 from govern.services.reporting import check_report_kind
+from govern.services.tracing import ListedFile
 from govern.transparency.encoding import format_time
 from govern.transparency.signer import Signer
 from govern.transparency.verify import VerifiedStatement
@@ -88,6 +90,20 @@ class Operations:
         for data in files.values():
             self.blobs.put(data)
         candidate = tracing.register_candidate(self.recorder, card, files, author=by)
+        return candidate.statement.subject
+
+    def register_folder(
+        self, card: Mapping[str, Any], files: Sequence[tuple[Path, ListedFile]], by: str
+    ) -> str:
+        """Store, sign and register a model folder that was hashed on disk; return its digest.
+
+        Raises:
+            DigestMismatchError: a file changed since it was hashed.
+        """
+        for path, file in files:
+            self.blobs.put_file(path, file.digest)
+        listed = [file for _, file in files]
+        candidate = tracing.register_listed(self.recorder, card, listed, author=by)
         return candidate.statement.subject
 
     def run_checks(self, candidate: str, names: Sequence[str], by: str) -> list[str]:

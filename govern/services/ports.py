@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from govern.domain.decision import PolicyDecision
@@ -237,6 +238,9 @@ class Blobs(Protocol):
 
     def put(self, data: bytes) -> str:
         """Store bytes."""
+
+    def put_file(self, source: Path, digest: str) -> None:
+        """Store a file of this digest; refuse it if its bytes are others by now."""
 
     def get(self, digest: str) -> bytes:
         """Return bytes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from govern.domain import predicates
@@ -17,6 +18,15 @@ from govern.transparency.oms import folder_predicate
 from govern.transparency.verify import VerifiedStatement
 
 FilesByName = Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFile:
+    """One file of a folder: relative POSIX name, digest, size in bytes."""
+
+    name: str
+    digest: str
+    size: int
 
 
 def file_digests(files: FilesByName) -> list[tuple[str, str]]:
@@ -108,23 +118,29 @@ def record_build(
 def register_candidate(
     recorder: Recorder, card: Mapping[str, Any], files: FilesByName, *, author: str
 ) -> VerifiedStatement:
+    """Sign a candidate's folder held in memory, and register it; see ``register_listed``."""
+    listed = [ListedFile(name, digest_of(files[name]), len(files[name])) for name in sorted(files)]
+    return register_listed(recorder, card, listed, author=author)
+
+
+def register_listed(
+    recorder: Recorder, card: Mapping[str, Any], files: Sequence[ListedFile], *, author: str
+) -> VerifiedStatement:
     """Sign a candidate's folder, register it, and record its ML-BOM.
 
     Args:
         card: name, version, owner, intended use, risk tier, domain, use, jurisdictions,
             format, inputs, protected inputs, randomised.
-        files: the model folder, by file name.
+        files: the model folder's files, by name.
         author: e-mail address of who answers for it.
     """
-    signature = sign_folder(recorder, str(card["name"]), files, signer=author)
+    digests = [(file.name, file.digest) for file in files]
+    signature = sign_digests(recorder, str(card["name"]), digests, signer=author)
     predicate = {
         **card,
         "author": author,
         "model_signature": signature.digest,
-        "files": [
-            {"name": name, "digest": digest, "bytes": len(files[name])}
-            for name, digest in file_digests(files)
-        ],
+        "files": [{"name": file.name, "digest": file.digest, "bytes": file.size} for file in files],
         "registered_at": format_time(recorder.clock()),
     }
     subject = [(str(card["name"]), signature.statement.subject)]

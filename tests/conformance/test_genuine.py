@@ -6,13 +6,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from dossier_workshop import Story, Workshop, answers, prepare, prepare_second
+from dossier_workshop import ADA, Story, Workshop, answers, prepare, prepare_second
 from forgeries_witnesses import SEEN, asking, marked, witness
 from report_workshop import make_report
 
+from govern.adapters.hashing import hash_folder
 from govern.domain import predicates
 from govern.domain.dossier import pack
 from govern.errors import ExpiredError
+from govern.services.tracing import ListedFile, register_listed
 from govern.verifier.dossier import verify_dossier
 from govern.verifier.reading import read_dossier
 from govern.verifier.report import verify_report
@@ -68,3 +70,19 @@ def test_archived_report_verifies_after_its_admission_ended(tmp_path: Path) -> N
     assert any("the admission expired at" in text for text in proved.sentences)
     with pytest.raises(ExpiredError):
         verify_report(report, shop.trust, shop.now)
+
+
+def test_model_folder_hashed_on_disk_registers_as_from_memory(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path / "home")
+    shop.trace()
+    item, folder = shop.candidate("forest"), tmp_path / "forest"
+    for name, data in item.files.items():
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_bytes(data)
+    listed = [
+        ListedFile(file.name, file.digest, file.size) for file in hash_folder(folder).files
+    ]
+    again = register_listed(shop.recorder, {"name": "forest"}, listed, author=ADA)
+    assert again.statement.subject == item.digest
+    said = item.statement.statement.predicate["files"]
+    assert again.statement.predicate["files"] == said
