@@ -7,12 +7,9 @@ line by line beside them.
 from __future__ import annotations
 
 from binascii import b2a_base64
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import chain, islice
-from struct import Struct
 from typing import Any
 
 from govern.domain import predicates
@@ -34,11 +31,10 @@ from govern.verifier.anchors import LineageSeen
 from govern.verifier.decisions import require_standing
 from govern.verifier.logs import KnownState, open_note, walk_log, witnessed
 from govern.verifier.proved import Proved
-from govern.verifier.reading import Files, lines_of
+from govern.verifier.reading import Files, Lines
 from govern.verifier.times import check_gate_key
 
 RECEIPTS = "receipts.txt"
-_SEQUENCE = Struct(">Q40x")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +143,8 @@ class _Look:
             for entry in entries:
                 parse_leaf(entry)
         joined = b"".join(entries)
-        for place, seq in _out_of_sequence(joined, first):
-            raise CompletenessError(
-                f"{self._folder}: leaf {first + place} carries sequence number {seq}"
-            )
+        if not _is_sequence(joined, first):
+            self._name_gap(first, entries)
         end = first + len(entries)
         while self._records and self._records[-1] < end:
             number = self._records.pop()
@@ -158,6 +152,14 @@ class _Look:
                 raise MalformedError(f"{self._folder} has no record {number}")
             self._check_record(number, entries[number - first])  # (7)
         self._receipts.check(first, joined)  # (8)
+
+    def _name_gap(self, first: int, entries: Sequence[bytes]) -> None:
+        for index, entry in enumerate(entries, first):
+            seq = parse_leaf(entry)[0]
+            if seq != index:
+                raise CompletenessError(
+                    f"{self._folder}: leaf {index} carries sequence number {seq}"
+                )
 
     def finish(self, size: int, receipts: Any) -> int:
         """Refuse what lies beyond the log's end; return how many receipts were seen."""
@@ -181,12 +183,14 @@ class _Look:
             _verify_admitted(record, self._shown, at_us)
 
 
-def _out_of_sequence(joined: bytes, first: int) -> list[tuple[int, int]]:
-    """Return place and sequence number of the leaves that do not count on from ``first``."""
-    found = list(chain.from_iterable(_SEQUENCE.iter_unpack(joined)))
-    if found == list(range(first, first + len(found))):
-        return []
-    return [(place, seq) for place, seq in enumerate(found) if seq != first + place]
+def _is_sequence(joined: bytes, first: int) -> bool:
+    """Say whether leaves count on from ``first``, a multiple of 256, one after another.
+
+    Compares each byte of the big-endian numbers over all leaves at once.
+    """
+    count, start = len(joined) // LEAF_BYTES, first.to_bytes(8, "big")
+    high = all(joined[at::LEAF_BYTES] == start[at : at + 1] * count for at in range(7))
+    return high and joined[7::LEAF_BYTES] == bytes(range(count))
 
 
 class _Receipts:
@@ -194,12 +198,11 @@ class _Receipts:
 
     def __init__(self, shown: Shown, folder: str, origin: str) -> None:
         path = f"{folder}/{RECEIPTS}"
-        self._lines = lines_of(shown.files, path) if path in shown.files else iter(())
+        self._lines = Lines(shown.files, path if path in shown.files else None)
         self._head = f'v1; origin="{origin}"; index='.encode()
         self._tails = {f'; admission="{digest}"'.encode() for digest in shown.admitted} | {b""}
         self._path = path
         self._line = b""
-        self._read: deque[bytes] = deque()
         self.ahead: int | None = None
         self.count = 0
         self._next(-1)
@@ -228,17 +231,15 @@ class _Receipts:
         tail = self._line[len(self._start(first, letters, 0)) :]
         if tail not in self._tails:
             return False
-        self._read.extend(islice(self._lines, max(0, count - 1 - len(self._read))))
         text, head, end = letters.decode("ascii"), self._head.decode(), tail.decode()
-        wanted = "\n".join(
-            [
-                f"{head}{first + at}; leaf=:{text[64 * at : 64 * at + 64]}:{end}"
-                for at in range(count)
-            ]
-        )
-        if b"\n".join([self._line, *self._read]) != wanted.encode():
+        wanted = [
+            f"{head}{first + at}; leaf=:{text[64 * at : 64 * at + 64]}:{end}\n"
+            for at in range(count)
+        ]
+        if self._line + b"\n" != wanted[0].encode():
             return False
-        self._read.clear()
+        if not self._lines.skip("".join(wanted[1:]).encode()):
+            return False
         self.count += count
         self._next(first + count - 1)
         return True
@@ -247,7 +248,7 @@ class _Receipts:
         return b"%b%d; leaf=:%b:" % (self._head, index, letters[64 * place : 64 * place + 64])
 
     def _next(self, before: int) -> None:
-        line = self._read.popleft() if self._read else next(self._lines, None)
+        line = self._lines.next()
         if line is None:
             self.ahead = None
             return

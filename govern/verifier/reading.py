@@ -100,20 +100,50 @@ def digest_in(files: Files, name: str) -> str:
     return "sha256:" + engine.hexdigest()
 
 
-def lines_of(files: Files, name: str) -> Iterator[bytes]:
-    """Yield a file's lines without their newline; the last one must have it too.
+class Lines:
+    """A file's lines, read a piece at a time.
 
-    Raises:
-        MalformedError: a line is over 1,024 bytes, or the last one is cut.
+    Args:
+        files: the dossier's files.
+        name: the file; None: there is none, so no lines.
     """
-    rest = b""
-    for piece in pieces_of(files, name):
-        *lines, rest = (rest + piece).split(b"\n")
-        yield from lines
-        if len(rest) > LINE_BYTES_MAX:
-            raise MalformedError(f"{name}: a line is over {LINE_BYTES_MAX} bytes")
-    if rest:
-        raise MalformedError(f"{name}: the last line is cut")
+
+    def __init__(self, files: Files, name: str | None) -> None:
+        self._name = name
+        self._pieces = iter(()) if name is None else pieces_of(files, name)
+        self._held, self._at = b"", 0
+
+    def next(self) -> bytes | None:
+        """Return the next line without its newline, or None at the end.
+
+        Raises:
+            MalformedError: it is over 1,024 bytes, or the last one has no newline.
+        """
+        while (end := self._held.find(b"\n", self._at)) < 0:
+            left = len(self._held) - self._at
+            if left > LINE_BYTES_MAX:
+                raise MalformedError(f"{self._name}: a line is over {LINE_BYTES_MAX} bytes")
+            if not self._pull():
+                if left:
+                    raise MalformedError(f"{self._name}: the last line is cut")
+                return None
+        line, self._at = self._held[self._at : end], end + 1
+        return line
+
+    def skip(self, block: bytes) -> bool:
+        """Pass over whole lines if the very bytes of ``block`` come next; say whether they do."""
+        while len(self._held) - self._at < len(block) and self._pull():
+            pass
+        found = self._held.startswith(block, self._at)
+        self._at += len(block) if found else 0
+        return found
+
+    def _pull(self) -> bool:
+        piece = next(self._pieces, None)
+        if piece is None:
+            return False
+        self._held, self._at = self._held[self._at :] + piece, 0
+        return True
 
 
 def kind_of(path: Path) -> str:
