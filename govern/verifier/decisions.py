@@ -17,18 +17,18 @@ from govern.domain.assembling import (
     load_decision,
     standing,
 )
+from govern.domain.decision import PolicyDecision
 from govern.domain.evidence import EvidenceSet, decision_digest, decision_value
 from govern.domain.voiding import resting_on
 from govern.errors import (
     CompletenessError,
     ExpiredError,
     MalformedError,
+    MissingPartError,
     PolicyError,
     ReplayError,
     RevokedKeyError,
 )
-from govern.policy.document import Pack, load_pack
-from govern.policy.evaluate import evaluate
 from govern.transparency.encoding import format_time, parse_time
 from govern.transparency.trust import TrustRoot
 from govern.transparency.verify import VerifiedStatement
@@ -149,22 +149,13 @@ def replay_decisions(
 
     Raises:
         CompletenessError: a pack is missing.
+        MissingPartError: the policy engine is not installed.
         ReplayError: another outcome, or the same by other reasons.
     """
     outcomes = []
     for decision in index.of_kind(predicates.SVR):
         value = decision_value(decision)
-        try:
-            evidence = load_decision(index, decision, trust)
-        except RevokedKeyError as error:
-            proved.cannot(f"The decision at log entry {decision.log_index}: {error}.")
-            continue
-        as_of = parse_time(f"{value.get('as_of')}T00:00:00Z")
-        loaded = [_pack(pack, packs) for pack in value.get("packs", [])]
-        try:
-            again = evaluate(loaded, evidence_document(evidence, as_of.date()), as_of)
-        except PolicyError as error:
-            raise ReplayError(f"a decision cannot be replayed: {error}") from None
+        again = _evaluate_again(value, load_decision(index, decision, trust), packs)
         if again.digest != decision_digest(decision):
             raise ReplayError(
                 f"replaying the decision about {value.get('candidate')} gives {again.outcome} "
@@ -178,10 +169,30 @@ def replay_decisions(
     )
 
 
-def _pack(named: Mapping[str, Any], packs: Mapping[str, bytes]) -> Pack:
+def _evaluate_again(
+    value: Mapping[str, Any], evidence: EvidenceSet, packs: Mapping[str, bytes]
+) -> PolicyDecision:
+    """Make a decision again; the policy engine is loaded here, where it is needed first."""
+    try:
+        from govern.policy.document import load_pack
+        from govern.policy.evaluate import evaluate
+    except ImportError as error:
+        raise MissingPartError(
+            f"replaying a decision needs {error.name}: pip install cel-expr-python pyyaml"
+        ) from None
+    as_of = parse_time(f"{value.get('as_of')}T00:00:00Z")
+    sources = [_source(pack, packs) for pack in value.get("packs", [])]
+    try:
+        loaded = [load_pack(source) for source in sources]
+    except PolicyError as error:
+        raise MalformedError(f"a policy pack of a decision: {error}") from None
+    try:
+        return evaluate(loaded, evidence_document(evidence, as_of.date()), as_of)
+    except PolicyError as error:
+        raise ReplayError(f"a decision cannot be replayed: {error}") from None
+
+
+def _source(named: Mapping[str, Any], packs: Mapping[str, bytes]) -> bytes:
     if named.get("digest") not in packs:
         raise CompletenessError(f"policy pack {named.get('id')} of a decision is missing")
-    try:
-        return load_pack(packs[named["digest"]])
-    except PolicyError as error:
-        raise MalformedError(f"policy pack {named.get('id')}: {error}") from None
+    return packs[named["digest"]]

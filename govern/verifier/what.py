@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from govern.domain import predicates
-from govern.errors import MalformedError, VerificationError
+from govern.errors import MalformedError, MissingPartError, VerificationError
 from govern.transparency.encoding import format_time
 from govern.transparency.tlog_proof import MAGIC
 from govern.transparency.trust import TrustRoot
@@ -46,10 +46,11 @@ def verify_path(
 
     Raises:
         VerificationError: it does not verify, or cannot be read.
+        MissingPartError: a decision is to be replayed and the policy engine is absent.
     """
     try:
         return _verify(path, trust, as_of, against, given or Given())
-    except VerificationError:
+    except (VerificationError, MissingPartError):
         raise
     except Exception as error:
         # A library or a missing field: the input is not what it claims to be.

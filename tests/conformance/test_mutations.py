@@ -11,18 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from dossier_workshop import SERVICE, Story, Workshop, answers, prepare, receipts_of
-from forgeries_inside import receipt as proof_of
-from forgeries_witnesses import SEEN, asking, marked, witness
-from forging import Forger
+from every_kind import Genuine
 from mutating import mutants, one_of_each
-from report_workshop import make_report
-from test_oms import released
 
-from govern.domain import predicates
-from govern.domain.dossier import locate, pack
+from govern.domain.dossier import locate
 from govern.errors import VerificationError
-from govern.transparency.digest import digest_of
 from govern.transparency.trust import TrustRoot
 from govern.verifier.__main__ import main
 from govern.verifier.proved import Proved
@@ -30,37 +23,6 @@ from govern.verifier.what import verify_path
 
 ROUNDS = int(os.environ.get("MUTATION_ROUNDS", "1"))
 SEED = os.environ.get("MUTATION_SEED", "short")
-
-
-class Genuine:
-    """A small dossier with every kind of file in it, and who trusts it."""
-
-    def __init__(self, folder: Path) -> None:
-        shop = Workshop(folder / "home")
-        item = prepare(shop)
-        answers(shop, item)
-        self.report = make_report(shop, item)
-        subject = [("report.pdf", digest_of(self.report))]
-        predicate = {"candidate": item.digest}
-        shop.recorder.record(predicates.REPORT, subject, predicate, signer=SERVICE)
-        story, seen = Story(shop, item, item, {}), witness()
-        more = {**dict(released(story)), "report.pdf": self.report, "VERIFY.md": b"how\n"}
-        self.files = shop.dossier(
-            [item],
-            finish=lambda files: marked(
-                {**files, **more}, lambda _, note: seen.cosign(note, SEEN)
-            ),
-        )
-        self.trust = asking(shop.trust, seen)
-        self.shop, self.item = shop, item
-        note = self.files["gates/demo/checkpoint"].decode()
-        self.proof = proof_of(Forger(story, folder), note=note)
-        self.header = receipts_of(shop.gates["demo"])[1].encode()
-        self.folder, self.zip = folder / "dossier", folder / "dossier.zip"
-        self.zip.write_bytes(pack(self.files))
-        for name, data in self.files.items():
-            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (self.folder / name).write_bytes(data)
 
 
 @pytest.fixture(scope="module")
