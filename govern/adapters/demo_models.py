@@ -192,7 +192,7 @@ def _graph(
     *,
     randomised: bool,
 ) -> bytes:
-    from onnx import TensorProto, checker, helper, numpy_helper
+    from onnx import TensorProto, helper, numpy_helper
 
     nodes: list[Any] = []
     constants: list[Any] = []
@@ -236,8 +236,15 @@ def _graph(
     else:
         nodes.append(helper.make_node("GreaterOrEqual", [score, constant("half", 0.5)], ["above"]))
     node("Cast", ["above"], "label", to=TensorProto.INT64)
+    return _model(nodes, constants, with_race=bool(thresholds))
+
+
+def _model(nodes: list[Any], constants: list[Any], *, with_race: bool) -> bytes:
+    """Close the graph and return the model's bytes, equal for equal nodes."""
+    from onnx import TensorProto, checker, helper
+
     inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", len(FEATURES)])]
-    if thresholds:
+    if with_race:
         inputs.append(helper.make_tensor_value_info("race", TensorProto.INT64, ["n"]))
     outputs = [
         helper.make_tensor_value_info("label", TensorProto.INT64, ["n"]),

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from govern.errors import StorageError
 
@@ -20,19 +21,29 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     Raises:
         StorageError: the file system refused.
     """
+    try:
+        with _taking_the_place_of(path, mode) as file:
+            file.write(data)
+    except OSError as error:
+        raise StorageError(f"cannot write {path.name}: {error.strerror}") from error
+
+
+@contextmanager
+def _taking_the_place_of(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
+    """Yield a file that replaces ``path`` durably once the block ends, and else is gone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
         sync_folder(path.parent)
-    except OSError as error:
+    except BaseException:
         temporary.unlink(missing_ok=True)
-        raise StorageError(f"cannot write {path.name}: {error.strerror}") from error
+        raise
 
 
 def copy_durably(source: Path, path: Path) -> str:
@@ -41,20 +52,13 @@ def copy_durably(source: Path, path: Path) -> str:
     Raises:
         StorageError: the file system refused.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     digest = hashlib.sha256()
     try:
-        with open(source, "rb") as file, open(temporary, "wb") as copy:
+        with open(source, "rb") as file, _taking_the_place_of(path) as copy:
             while block := file.read(COPY_BYTES):
                 digest.update(block)
                 copy.write(block)
-            copy.flush()
-            os.fsync(copy.fileno())
-        os.replace(temporary, path)
-        sync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise StorageError(f"cannot copy {source.name}: {error.strerror}") from error
     return f"sha256:{digest.hexdigest()}"
 
