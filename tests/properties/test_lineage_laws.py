@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from govern.domain import predicates
+from govern.domain import lineage_reading, predicates
 from govern.domain.closure import lineage_gaps
 from govern.domain.lineage_graph import LineageGraph, build_graph
 from govern.domain.lineage_reading import Recorded, Served
 from govern.transparency.verify import VerifiedStatement
+from reports import lineage_figure
 from tests.support.lineage import small_house
 from tests.support.statements import digest
 
@@ -159,3 +160,8 @@ def test_a_statement_of_any_shape_is_read_without_an_error() -> None:
             broken = dict.fromkeys(item.predicate, value)
             build_graph([replace(item, predicate=broken)])
             build_graph([replace(item, predicate={"govern": {"evidence": [value]}, "buildDefinition": {"resolvedDependencies": [value]}, "configuration": [value], "resources": [value]})])
+
+
+def test_the_figure_knows_every_kind_of_node_in_the_graphs_order() -> None:
+    """reports may not import govern, so the list stands twice."""
+    assert lineage_figure.ORDER == lineage_reading.KINDS
