@@ -25,7 +25,7 @@ from serving_gate.forwarding import response_lines, trace_of, upstream_request
 from serving_gate.gate import Gate
 from serving_gate.heads import RequestHead, ResponseHead
 from serving_gate.pending import Pending
-from serving_gate.problem import CONTENT_TYPE, problem
+from serving_gate.problem import answer_bytes, problem
 from serving_gate.upstream import Call
 
 _SUBJECT = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -117,8 +117,6 @@ class Exchange:
         why = protocols.refused_body(asked.kind, body, head.fields)
         if why is not None:
             return self.refuse("refused-body", why)
-        if asked.deployment in gate.mismatched:
-            return self.refuse("digest-mismatch", "the upstream answered unlike the admitted model")
         pool = gate.pools.get(asked.deployment)
         if pool is None:
             return self.refuse("not-ready", "this gate knows no upstream for the deployment")
@@ -150,27 +148,10 @@ class Exchange:
         self.gate.count(kind, reason)
 
         def done(index: int, leaf: bytes) -> None:
-            self.client.answer(
-                self,
-                self._problem_answer(code, body, self.receipt(index, leaf), close),
-                close=close,
-            )
+            lines = self.receipt(index, leaf) + self._extra
+            self.client.answer(self, answer_bytes(code, body, lines, close=close), close=close)
 
         self.submit(kind, code, reason, body, done)
-
-    def _problem_answer(self, code: int, body: bytes, receipt: bytes, close: bool) -> bytes:
-        extra = b"www-authenticate: Bearer\r\n" if code == 401 else self._extra
-        tail = b"connection: close\r\n" if close else b""
-        return b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\ncontent-length: %d\r\n%s%s%s\r\n%s" % (
-            code,
-            b"Refused",
-            CONTENT_TYPE,
-            len(body),
-            receipt,
-            extra,
-            tail,
-            body,
-        )
 
     def receipt(self, index: int, leaf: bytes) -> bytes:
         """Return the receipt header's line."""
@@ -237,19 +218,27 @@ class Exchange:
             return
         if self._stream is not None and self._call is not None:
             self.gate.cancel(self._call)
-        self.client.answer(self, self._problem_answer(code, body, b"", False), close=False)
+        self.client.answer(self, answer_bytes(code, body), close=False)
 
     # -- what the upstream says ------------------------------------------------------
 
     def upstream_answered(self, head: ResponseHead, body: bytes) -> None:
         """The whole answer has come."""
         self._call = None  # whom it names as its listener is freed without the collector
-        if self._gone:
+        if self._gone or self._is_other_model(head):
             return
         self._answer = (head, body)
         kind = "inference" if head.status < 400 else "error"
         self.gate.count(kind, None)
         self.submit(kind, head.status, None, body, self._answer_recorded)
+
+    def _is_other_model(self, head: ResponseHead) -> bool:
+        """Refuse an answer that says it comes from other bytes than those admitted."""
+        assert self._route is not None
+        why = protocols.other_model(self._route, head)
+        if why is not None:
+            self.refuse("digest-mismatch", why)
+        return why is not None
 
     def _answer_recorded(self, index: int, leaf: bytes) -> None:
         assert self._answer is not None
@@ -271,6 +260,10 @@ class Exchange:
 
     def upstream_opened(self, head: ResponseHead) -> None:
         """An answer in pieces begins."""
+        if self._is_other_model(head):
+            if self._call is not None:
+                self.gate.cancel(self._call)
+            return
         self._stream = Stream(self, head)
         self.submit("stream-open", head.status, None, None, self._stream.opened)
 

@@ -62,7 +62,6 @@ class Gate:
         self.family = family
         self.buckets = Buckets()
         self.connections: set[Connected] = set()
-        self.mismatched: set[str] = set()
         self.draining = False
         self.counts: Counter[tuple[str, str | None]] = Counter()
         self.started_at = time.time()

@@ -3,6 +3,7 @@
 Speaks the Open Inference Protocol V2 (JSON) on loopback. The folder's digest — SHA-256
 over the file digests in order of their names — is computed from the very bytes that are
 then loaded; another digest refuses to start. There is no route that loads or unloads.
+Every answer states the digest in ``X-Model-Digest``.
 
 ``python -m serving_gate.model_host --model-dir DIR --digest sha256:… --port N --name NAME``
 """
@@ -206,8 +207,15 @@ class HostConnection(asyncio.Protocol):
         assert self._transport is not None
         body = orjson.dumps(value)
         self._transport.write(
-            b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s"
-            % (status, b"OK" if status == 200 else b"Refused", len(body), body)
+            b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\nx-model-digest: %s\r\n"
+            b"content-length: %d\r\n\r\n%s"
+            % (
+                status,
+                b"OK" if status == 200 else b"Refused",
+                self._model.digest.encode(),
+                len(body),
+                body,
+            )
         )
 
 

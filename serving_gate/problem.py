@@ -51,3 +51,20 @@ def problem(reason: str, detail: str, status: int | None = None) -> tuple[int, b
         "error": f"{reason}: {detail}",
     }
     return status, orjson.dumps(body)
+
+
+def answer_bytes(code: int, body: bytes, lines: bytes = b"", *, close: bool = False) -> bytes:
+    """Return a whole answer that refuses.
+
+    Args:
+        code: the status.
+        body: the problem document.
+        lines: further header lines, each with its end.
+        close: whether the connection ends with it.
+    """
+    if code == 401:
+        lines += b"www-authenticate: Bearer\r\n"
+    if close:
+        lines += b"connection: close\r\n"
+    head = b"HTTP/1.1 %d Refused\r\ncontent-type: %s\r\ncontent-length: %d\r\n%s\r\n"
+    return head % (code, CONTENT_TYPE, len(body), lines) + body

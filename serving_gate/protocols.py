@@ -21,7 +21,8 @@ from typing import Any
 
 import orjson
 
-from serving_gate.heads import HEADS_REMEMBERED, RequestHead
+from govern.domain.snapshot import Route
+from serving_gate.heads import HEADS_REMEMBERED, RequestHead, ResponseHead
 
 _NAME = rb"([a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?)"
 _ROUTES: tuple[tuple[str, str, re.Pattern[bytes]], ...] = (
@@ -140,3 +141,19 @@ def _mentions_shared_memory(value: Any) -> bool:
         elif isinstance(item, list):
             pending += item
     return False
+
+
+def other_model(route: Route, head: ResponseHead) -> str | None:
+    """Return why an answer does not come from the admitted model, as far as it says.
+
+    An upstream that computes the digest of the bytes it has loaded states it in
+    ``X-Model-Digest``; where the admission says ``states_digest``, it must.
+    """
+    stated = head.fields.get(b"x-model-digest")
+    if stated is None:
+        if route.upstream.get("states_digest") is True and head.status < 400:
+            return "the upstream does not say which model answered"
+        return None
+    if stated == route.candidate.encode():
+        return None
+    return "the upstream answered from another model than the admitted one"

@@ -29,6 +29,9 @@ def admit(
     deployment: Annotated[str, typer.Option(help="What the gate serves it as.")],
     by: ByOption,
     upstream: Annotated[str, typer.Option(help="Kind of model server behind the gate.")] = "ovms",
+    states_digest: Annotated[
+        bool, typer.Option("--states-digest", help="Its answers must state the model's digest.")
+    ] = False,
     environment: Annotated[str, typer.Option(help="Where it serves.")] = "production",
     days: Annotated[int, typer.Option(min=1, max=DAYS_MAX, help="Until it expires.")] = 30,
     as_json: JsonOption = False,
@@ -36,9 +39,8 @@ def admit(
     """Admit an approved candidate to a deployment."""
     with opened() as application:
         digest = find_candidate(application, candidate)
-        admission = application.operations.admit(
-            digest, deployment, environment, {"kind": upstream}, days, by
-        )
+        served = {"kind": upstream, **({"states_digest": True} if states_digest else {})}
+        admission = application.operations.admit(digest, deployment, environment, served, days, by)
     value = {"admission": admission, "candidate": digest, "deployment": deployment}
     show_done(f"admitted to {deployment}: {admission}", value, as_json=as_json)
 
