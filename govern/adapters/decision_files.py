@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from datetime import date
 from pathlib import Path
 
 from govern.errors import MalformedError
@@ -17,7 +18,8 @@ LINES_MAX = 1_000_000
 CHUNK = 50
 ALONE_MAX = 200
 Progress = Callable[[int, int], None]
-_packs: tuple[Sequence[Pack], Sequence[Pack] | None] = ((), None)
+Found = tuple[str, str, str, date | None, tuple[str, ...]]
+_work: tuple[Sequence[Recorded], Sequence[Pack], Sequence[Pack] | None] = ((), (), None)
 
 
 def write_lines(decisions: Sequence[Recorded]) -> bytes:
@@ -66,23 +68,31 @@ def backtest_all(
             done.append(backtest(item, packs, base))
             progress(len(done), total)
         return done
-    sources = [pack.source for pack in packs]
-    base_sources = None if base is None else [pack.source for pack in base]
-    chunks = [decisions[at : at + CHUNK] for at in range(0, total, CHUNK)]
-    with ProcessPoolExecutor(
-        os.cpu_count(), initializer=_load, initargs=(sources, base_sources)
-    ) as pool:
-        for part in pool.map(_chunk, chunks):
-            done += part
+    given = (
+        decisions,
+        [pack.source for pack in packs],
+        None if base is None else [pack.source for pack in base],
+    )
+    starts = range(0, total, CHUNK)
+    with ProcessPoolExecutor(os.cpu_count(), initializer=_load, initargs=given) as pool:
+        for start, part in zip(starts, pool.map(_chunk, starts), strict=True):
+            own = decisions[start : start + CHUNK]
+            done += [Replayed(item, *found) for item, found in zip(own, part, strict=True)]
             progress(len(done), total)
     return done
 
 
-def _load(sources: Sequence[bytes], base: Sequence[bytes] | None) -> None:
-    global _packs
+def _load(
+    decisions: Sequence[Recorded], sources: Sequence[bytes], base: Sequence[bytes] | None
+) -> None:
+    """Take what a worker needs; forked workers inherit the decisions, others are sent them."""
+    global _work
     read = [load_pack(source) for source in sources]
-    _packs = read, None if base is None else [load_pack(source) for source in base]
+    _work = decisions, read, None if base is None else [load_pack(source) for source in base]
 
 
-def _chunk(decisions: Sequence[Recorded]) -> list[Replayed]:
-    return [backtest(item, *_packs) for item in decisions]
+def _chunk(start: int) -> list[Found]:
+    """Decide a chunk again; the decisions themselves, which are large, do not travel back."""
+    decisions, packs, base = _work
+    replayed = [backtest(item, packs, base) for item in decisions[start : start + CHUNK]]
+    return [(one.before, one.after, one.effect, one.since, one.rules) for one in replayed]

@@ -22,7 +22,7 @@ from govern.cli.processes import Processes
 from govern.domain import predicates
 from govern.domain.decision import PolicyDecision
 from govern.errors import GovernError, RefusedError
-from govern.services import tracing
+from govern.services import publishing, tracing
 from govern.transparency.digest import folder_digest, hex_of
 
 BACKGROUND_ROWS = 400
@@ -144,7 +144,10 @@ def check(story: Story, processes: Processes, progress: Progress) -> None:
 
 
 def decide(story: Story) -> None:
-    """Let the policy packs decide about each candidate."""
+    """Publish the policy packs, signed, and let them decide about each candidate."""
+    recorder, blobs = story.opened.operations.recorder, story.opened.blobs
+    for pack in story.opened.operations.packs():
+        publishing.publish(recorder, blobs, pack, by=people.CARL)
     for name, digest in story.digests.items():
         decision, statement = story.opened.operations.decide_with_value(digest, people.ADA)
         story.decisions[name] = decision

@@ -104,6 +104,8 @@ def _act_check(console: Console, clock: Clock, told: story.Story, processes: Pro
 def _act_decide(console: Console, clock: Clock, told: story.Story) -> None:
     console.print("[bold]3[/bold]  The policy packs decide")
     clock.run("decide", lambda: story.decide(told))
+    packs = told.opened.operations.packs()
+    console.print(f"   {len(packs)} packs, published and signed by {people.CARL}")
     for name, decision in told.decisions.items():
         colour = STYLE[decision.outcome]
         console.print(f"   [{colour}]{decision.outcome:6}[/{colour}]  {name}")
