@@ -173,7 +173,6 @@ def enrol(
     person: Annotated[str, typer.Argument(help="The reviewer's address.")],
     public_key: Annotated[Path, typer.Argument(help="SSH public key, such as id_ed25519.pub.")],
     root_keys: RootOption = None,
-    pkcs11: UriOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Name a reviewer's own SSH key: from now on her or his votes need its signature too.
@@ -190,7 +189,7 @@ def enrol(
     def change(data: bytes, home: KeyHome) -> bytes:
         return keying.enrol(data, person, key, home, now=utc_now())
 
-    version = _change(change, root_keys, pkcs11)
+    version = _change(change, root_keys, None)
     show_done(
         f"{person} votes with {key_id(key)[:19]}… from now on; trust file version {version} is "
         "in force",

@@ -26,7 +26,10 @@ def build(
         str, typer.Option(help="`model-audit`, or `bias-audit` (NYC Local Law 144).")
     ] = "model-audit",
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="PDF to write.  [default: KIND.pdf]")
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="PDF to write.  [default: report.pdf, or bias-audit.pdf]"
+        ),
     ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", help="Write the same as a web page, to publish.")

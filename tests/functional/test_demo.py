@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -184,13 +185,16 @@ def test_report_is_a_signed_pdf_with_its_evidence(demo: Path) -> None:
 
 
 def test_the_home_gives_a_bias_audit_summary_that_verifies(demo: Path, tmp_path: Path) -> None:
-    done = govern("report", "build", "loan-reduction", "--kind", "bias-audit", "-o", "audit.pdf",
-                  "--html", "audit.html", "--json", cwd=tmp_path, home=demo)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["kind"] == "bias-audit"
+    page = (ROOT / "docs" / "how_to" / "build_a_report.md").read_text("utf-8")
+    (script,) = re.findall(r"^```sh\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", f"set -euo pipefail\n{script}"], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PATH": path, "GOVERN_HOME": str(demo)}, timeout=300, check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "VERIFIED" in done.stdout
     assert "0.918" in (tmp_path / "audit.html").read_text()
-    verified = govern("verify", str(tmp_path / "audit.pdf"), "--trust", str(demo / "trust.json"), cwd=tmp_path)
-    assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 def test_a_report_of_a_running_service_shows_what_its_gates_recorded(demo: Path, summary: dict) -> None:
