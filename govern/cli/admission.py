@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from govern.cli import admission_pull
 from govern.cli.output import (
     ByOption,
     JsonOption,
@@ -18,7 +19,7 @@ from govern.cli.output import (
     show_rows,
 )
 
-app = new_app("Admit, suspend, reinstate and revoke; list admissions.")
+app = new_app("Admit, suspend, reinstate and revoke; list admissions; pull admitted models.")
 DAYS_MAX = 365
 Admission = Annotated[str, typer.Argument(help="Deployment, or the admission's digest.")]
 
@@ -95,3 +96,6 @@ def list_(
         "by": "admitted_by",
     }
     show_rows(rows, columns, as_json=as_json, empty="no admissions yet")
+
+
+admission_pull.register(app)

@@ -197,6 +197,17 @@ def test_the_home_gives_a_bias_audit_summary_that_verifies(demo: Path, tmp_path:
     assert "0.918" in (tmp_path / "audit.html").read_text()
 
 
+def test_the_admitted_model_is_pulled_and_no_other_is(demo: Path, summary: dict, tmp_path: Path) -> None:
+    digests = {row["decision"]: row["digest"] for row in summary["candidates"]}
+    done = govern("admission", "pull", digests["allow"], "-o", "model", "--json", cwd=tmp_path, home=demo)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["model"] == digests["allow"]
+    assert (tmp_path / "model").is_dir()
+    refused = govern("admission", "pull", digests["deny"], "-o", "other", cwd=tmp_path, home=demo)
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert not (tmp_path / "other").exists()
+
+
 def test_a_report_of_a_running_service_shows_what_its_gates_recorded(demo: Path, summary: dict) -> None:
     from govern.bootstrap import open_application
     from govern.building import serving_facts
