@@ -19,7 +19,8 @@ def _plain(value: float) -> str:
     return f"{value:.3f}"
 
 
-def _share(value: float) -> str:
+def share(value: float) -> str:
+    """Return a share as percent."""
     return f"{100 * value:.1f}%"
 
 
@@ -42,7 +43,7 @@ def group_rates(
     groups: Sequence[Mapping[str, Any]],
     title: str,
     *,
-    fmt: Format = _share,
+    fmt: Format = share,
     more: str = "and {n} more in the table",
 ) -> Drawing:
     """Draw selection rates with their intervals, one row for each group.
@@ -121,6 +122,46 @@ def ratio_forest(
     return d.svg(
         WIDTH, bottom + 18, parts, title, f"{title}. {threshold_label}. {'; '.join(said)}."
     )
+
+
+def ratio_rows(rows: Sequence[Mapping[str, Any]], reference: str) -> list[dict[str, Any]]:
+    """Return comparisons as ``ratio_forest`` draws them.
+
+    Args:
+        rows: ``group, ratio, ratio_low, ratio_high`` each, as the fairness check gives them.
+        reference: key of the other group; empty where it is everybody.
+    """
+    return [
+        {
+            "label": f"{r.get('group')} / {r.get(reference)}" if reference else r.get("group"),
+            "value": r.get("ratio"),
+            "low": r.get("ratio_low"),
+            "high": r.get("ratio_high"),
+        }
+        for r in rows
+    ]
+
+
+def alarm_rows(features: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the false-alarm chance of each feature as ``bars`` draws it; unknown ones left out."""
+    found = [
+        {"feature": name, "mean_abs": (one.get("false_alarm") or {}).get("chance")}
+        for name, one in features.items()
+    ]
+    return [row for row in found if row["mean_abs"] is not None]
+
+
+def deletion(areas: Mapping[str, Any], title: str, *, fmt: Format = _plain) -> Drawing:
+    """Draw how far the score moves as features go: in the explanation's order, and at random.
+
+    Args:
+        areas: ``area`` and ``random_area``, mean moves of the score.
+    """
+    rows = [
+        {"feature": "strongest first", "mean_abs": areas.get("area")},
+        {"feature": "at random", "mean_abs": areas.get("random_area")},
+    ]
+    return bars(rows, title, fmt=fmt)
 
 
 def bars(

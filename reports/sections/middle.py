@@ -5,8 +5,21 @@ from typing import Any
 
 from reports.document import Block, Cell, Figure, Heading, KeyFact, KeyFacts, Paragraph, Section
 from reports.drawing import Drawing
-from reports.figures import attributions, gap, group_rates, ratio_forest, reliability, trade_off
+from reports.figures import (
+    alarm_rows,
+    attributions,
+    bars,
+    deletion,
+    gap,
+    group_rates,
+    ratio_forest,
+    ratio_rows,
+    reliability,
+    trade_off,
+)
 from reports.parts import Parts, table
+
+PAIRS_SHOWN = 12
 
 
 def middle(p: Parts) -> list[Section]:
@@ -64,10 +77,37 @@ def _performance(p: Parts) -> Section:
 def _fairness(p: Parts) -> Section:
     m, blocks = p.metrics("fairness"), []
     for i, (name, f) in enumerate((m.get("features") or {}).items()):
-        blocks += _attribute(p, i, str(name), f)
+        blocks += [*_attribute(p, i, str(name), f), *_beside(p, i, str(name), f)]
+    blocks += _alarms(p, m.get("features") or {})
     return p.section(
         "fairness", [Paragraph(p.t("text.care")), *blocks] if blocks else [], new_page=True
     )
+
+
+def _beside(p: Parts, i: int, name: str, f: Mapping[str, Any]) -> list[Block]:
+    """Return the figures of the least equal pairs and of each group against everybody."""
+    ev, t = p.check_ev("fairness"), p.t
+    pairs = (f.get("pairwise") or {}).get("least_equal", [])
+    drawn: list[Block] = []
+    for key, rows, reference, title in (
+        ("pairs", pairs, "reference", f"Least equal pairs by {name}"),
+        ("all", f.get("to_overall", []), "", f"Selection rate over everybody's, by {name}"),
+    ):
+        enough = len(rows) > (len(f.get("comparisons", [])) if reference else 1)
+        forest = ratio_rows(rows[:PAIRS_SHOWN], reference)
+        if enough and any(row["value"] is not None for row in forest):
+            figure = ratio_forest(forest, title, fmt=t.number, threshold_label=t.number(0.8, 2))
+            drawn.append(_figure(f"fig-{key}-{i}", figure, t(f"text.{key}_read"), ev))
+    return drawn
+
+
+def _alarms(p: Parts, features: Mapping[str, Mapping[str, Any]]) -> list[Block]:
+    """Return the figure of how often the worst group would fail by chance."""
+    rows = alarm_rows(features)
+    if not rows:
+        return []
+    figure = bars(rows, "How often the worst group would fail by chance", fmt=p.t.percent)
+    return [_figure("fig-alarm", figure, p.t("text.alarm_read"), p.check_ev("fairness"))]
 
 
 def _attribute(p: Parts, i: int, name: str, f: Mapping[str, Any]) -> list[Block]:
@@ -167,6 +207,14 @@ def _explanations(p: Parts) -> Section:
         ),
         _figure("fig-global", drawn, t("text.glob_read"), ev),
     ]
+    if m.get("deletion"):
+        moved = deletion(m["deletion"], "Score moved as features go", fmt=t.number)
+        blocks.append(_figure("fig-deletion", moved, t("text.deletion_read"), ev))
+    inner = m.get("inner") or {}
+    if inner.get("global"):
+        title = f"Mean absolute contribution to the {inner.get('scale')}, over all {inner.get('rows')} rows"
+        drawn = attributions(inner["global"], title, fmt=t.number)
+        blocks.append(_figure("fig-inner", drawn, t("text.glob_read"), ev))
     g = m.get("gap") or {}
     if g.get("by_feature"):
         drawn = gap(

@@ -74,6 +74,8 @@ def figures_for(view: View) -> View:
     checks = view["checks"]
     return {
         "fairness": plots.fairness(checks.get("fairness", {}).get("metrics", {})),
+        "alarms": plots.false_alarms(checks.get("fairness", {}).get("metrics", {})),
+        "reliability": plots.performance(checks.get("performance", {}).get("metrics", {})),
         "explained": plots.explanations(checks.get("explainability", {}).get("metrics", {})),
         "graph": plots.lineage_figure(view["lineage"]),
     }

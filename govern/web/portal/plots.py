@@ -12,6 +12,7 @@ from reports.drawing import Drawing
 from reports.lineage_figure import lineage, natural_width
 
 SAMPLES = 3
+PAIRS_SHOWN = 12
 
 
 def fairness(metrics: Mapping[str, Any], threshold: float = 0.8) -> list[dict[str, Any]]:
@@ -41,9 +42,41 @@ def fairness(metrics: Mapping[str, Any], threshold: float = 0.8) -> list[dict[st
                 )
                 if rows
                 else None,
+                "pairs": _pairs(name, feature, threshold),
+                "against_all": _against_all(name, feature, threshold),
             }
         )
     return found
+
+
+def _pairs(name: str, feature: Mapping[str, Any], threshold: float) -> Drawing | None:
+    """Draw the least equal pairs, where there are more than those with the best-off group."""
+    pairs = feature.get("pairwise", {}).get("least_equal", [])
+    if len(pairs) <= len(feature.get("comparisons", [])):
+        return None
+    rows = figures.ratio_rows(pairs[:PAIRS_SHOWN], "reference")
+    return figures.ratio_forest(rows, f"Least equal pairs by {name}", threshold=threshold)
+
+
+def _against_all(name: str, feature: Mapping[str, Any], threshold: float) -> Drawing | None:
+    rows = feature.get("to_overall", [])
+    if len(rows) < 2:
+        return None
+    title = f"Selection rate over everybody's, by {name}"
+    return figures.ratio_forest(figures.ratio_rows(rows, ""), title, threshold=threshold)
+
+
+def false_alarms(metrics: Mapping[str, Any]) -> Drawing | None:
+    """Draw how often chance alone would put the worst group under the threshold."""
+    rows = figures.alarm_rows(metrics.get("features", {}))
+    title = "How often the worst group would fail by chance"
+    return figures.bars(rows, title, fmt=figures.share) if rows else None
+
+
+def performance(metrics: Mapping[str, Any]) -> Drawing | None:
+    """Draw the reliability curve."""
+    bins = metrics.get("reliability")
+    return figures.reliability(bins, "Score against observed rate") if bins else None
 
 
 def explanations(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,6 +87,14 @@ def explanations(metrics: Mapping[str, Any]) -> dict[str, Any]:
         "gap": figures.gap(gap["by_feature"], float(gap.get("total") or 0), _gap_title(gap))
         if gap.get("by_feature")
         else None,
+        "deletion": figures.deletion(metrics["deletion"], "Score moved as features go")
+        if metrics.get("deletion")
+        else None,
+        "inner": _draw(
+            figures.attributions,
+            (metrics.get("inner") or {}).get("global"),
+            "From inside the model",
+        ),
         "samples": [
             {
                 "row": sample.get("row"),
