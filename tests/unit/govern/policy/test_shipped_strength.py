@@ -42,6 +42,15 @@ def test_every_condition_is_seen_both_ways_and_every_rule_for_and_against(one: P
         assert "pass" in seen and seen & {"fail", "uncertain", "error"}, rule
 
 
+@pytest.mark.parametrize("one", shipped_packs(), ids=lambda one: one.id)
+def test_every_rule_against_a_candidate_says_what_would_make_it_pass(one: Pack) -> None:
+    evidence = evidence_of(one.id)
+    for case in (case for name, case in shipped_cases() if name == one.id):
+        for result in run_case(one, case, evidence[case.evidence]).decision.rules:
+            if result.status in ("fail", "uncertain", "error"):
+                assert result.remedy, (result.rule, case.place)
+
+
 @pytest.mark.parametrize("every", [EVERY, pytest.param(1, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("one", shipped_packs(), ids=lambda one: one.id)
 def test_no_mutant_outlives_the_cases_without_a_reason(one: Pack, every: int) -> None:
