@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from govern.domain.snapshot import Route
 
 SNAPSHOT_BYTES_MAX = 64 << 20
-FETCH_SECONDS = 10.0
 
 
 def register(app: typer.Typer) -> None:
@@ -80,11 +79,14 @@ def _from_elsewhere(
     from datetime import UTC, datetime
 
     from govern.adapters.artifact_copies import files_of
+    from govern.adapters.http_reading import fetch_page
     from govern.services.pulling import admitted_now
     from govern.transparency.trust import TrustRoot
 
     trusted = TrustRoot.from_json(_read(trust))
-    document = _fetch(snapshot) if "://" in snapshot else _read(Path(snapshot))
+    document = (
+        fetch_page(snapshot, SNAPSHOT_BYTES_MAX) if "://" in snapshot else _read(Path(snapshot))
+    )
     return admitted_now(document, trusted, wanted, datetime.now(UTC)), files_of(source)
 
 
@@ -94,17 +96,3 @@ def _read(path: Path) -> bytes:
             return file.read(SNAPSHOT_BYTES_MAX)
     except OSError as error:
         raise InvalidRequestError(f"{path}: {error.strerror}") from None
-
-
-def _fetch(url: str) -> bytes:
-    import urllib.request
-
-    if not url.startswith(("http://", "https://")):
-        raise typer.BadParameter(f"--snapshot is a file or an http address, got {url[:80]!r}")
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(url, timeout=FETCH_SECONDS) as response:
-            data: bytes = response.read(SNAPSHOT_BYTES_MAX)
-    except (OSError, ValueError) as error:
-        raise InvalidRequestError(f"{url} does not answer: {type(error).__name__}") from None
-    return data

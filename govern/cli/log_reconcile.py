@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from govern.services.reconciling import Logged, Samples
 
 PAGE_BYTES_MAX = 16 << 20
-PAGE_SECONDS = 10.0
 PUBLISHED_SECONDS = 5.0
 
 
@@ -49,6 +48,7 @@ def reconcile(
     Example: govern log reconcile --gate http://127.0.0.1:8181 --upstream iris=1200
     """
     from govern.adapters.gate_erasing import gates_with
+    from govern.adapters.http_reading import fetch_page
     from govern.services.reconciling import compare, compare_upstreams, of_gate, read_metrics
     from govern.settings import Settings
 
@@ -56,7 +56,10 @@ def reconcile(
     if told and gate is None:
         raise typer.BadParameter("--upstream needs --gate: what it sent is compared")
     home = Settings.from_environment(os.environ).home
-    page = None if gate is None else read_metrics(_page(gate))
+    page = None
+    if gate is not None:
+        data = fetch_page(gate.rstrip("/") + "/gate/metrics", PAGE_BYTES_MAX)
+        page = read_metrics(data.decode("utf-8", "replace"))
     parts: list[tuple[str, Samples]] = []
     rows = []
     for folder in gates_with(home, log):
@@ -83,21 +86,6 @@ def _told(texts: list[str]) -> dict[str, int]:
             raise typer.BadParameter(f"--upstream is DEPLOYMENT=N, got {text[:80]!r}")
         found[name] = int(count)
     return found
-
-
-def _page(gate: str) -> str:
-    import urllib.error
-    import urllib.request
-
-    if not gate.startswith(("http://", "https://")):
-        raise typer.BadParameter(f"--gate begins with http:// or https://, got {gate[:80]!r}")
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(gate.rstrip("/") + "/gate/metrics", timeout=PAGE_SECONDS) as response:
-            data: bytes = response.read(PAGE_BYTES_MAX)
-    except (OSError, ValueError) as error:
-        raise InvalidRequestError(f"{gate} does not answer: {type(error).__name__}") from None
-    return data.decode("utf-8", "replace")
 
 
 def _logged(home: Path, folder: Path, samples: Samples | None) -> Logged:
