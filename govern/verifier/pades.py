@@ -117,7 +117,9 @@ def _covered(pdf: Pdf, field: SealField) -> bytes:
         raise MalformedError("the report's signature is not PAdES")
     size = len(pdf.data)
     if field.about.get("ByteRange") != [0, field.start, field.end, size - field.end]:
-        raise CompletenessError("the seal does not cover the whole file: something was added")
+        raise CompletenessError(
+            "the seal does not cover the file as it is: something was added, or the end was cut"
+        )
     return pdf.data[: field.start] + pdf.data[field.end :]
 
 
