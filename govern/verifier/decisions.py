@@ -152,10 +152,10 @@ def replay_decisions(
         MissingPartError: the policy engine is not installed.
         ReplayError: another outcome, or the same by other reasons.
     """
-    outcomes = []
+    outcomes, read = [], dict[bytes, Any]()
     for decision in index.of_kind(predicates.SVR):
         value = decision_value(decision)
-        again = _evaluate_again(value, load_decision(index, decision, trust), packs)
+        again = _evaluate_again(value, load_decision(index, decision, trust), packs, read)
         if again.digest != decision_digest(decision):
             raise ReplayError(
                 f"replaying the decision about {value.get('candidate')} gives {again.outcome} "
@@ -170,9 +170,15 @@ def replay_decisions(
 
 
 def _evaluate_again(
-    value: Mapping[str, Any], evidence: EvidenceSet, packs: Mapping[str, bytes]
+    value: Mapping[str, Any],
+    evidence: EvidenceSet,
+    packs: Mapping[str, bytes],
+    read: dict[bytes, Any],
 ) -> PolicyDecision:
-    """Make a decision again; the policy engine is loaded here, where it is needed first."""
+    """Make a decision again; the policy engine is loaded here, where it is needed first.
+
+    ``read`` keeps packs that were read for an earlier decision, by their bytes.
+    """
     try:
         from govern.policy.document import load_pack
         from govern.policy.evaluate import evaluate
@@ -183,7 +189,9 @@ def _evaluate_again(
     as_of = parse_time(f"{value.get('as_of')}T00:00:00Z")
     sources = [_source(pack, packs) for pack in value.get("packs", [])]
     try:
-        loaded = [load_pack(source) for source in sources]
+        loaded = [
+            read.get(source) or read.setdefault(source, load_pack(source)) for source in sources
+        ]
     except PolicyError as error:
         raise MalformedError(f"a policy pack of a decision: {error}") from None
     try:

@@ -57,7 +57,8 @@ class Pdf:
         self.data = data
         self._entries: dict[int, tuple[int, int, int]] = {}
         self._resolving: set[int] = set()
-        self._containers: dict[int, list[Any]] = {}
+        self._containers: dict[int, tuple[bytes, list[tuple[int, int]]]] = {}
+        self._parsed: dict[tuple[int, int], Any] = {}
         self.trailer = self._read_sections(self._start())
 
     # -- cross-reference sections ---------------------------------------------
@@ -150,12 +151,15 @@ class Pdf:
     def _contained(self, container: int, place: int, number: int) -> Any:
         if container not in self._containers:
             self._containers[container] = self._open_container(container)
-        pairs = self._containers[container]
-        if place >= len(pairs) or pairs[place][0] != number:
+        data, places = self._containers[container]
+        if place >= len(places) or places[place][0] != number:
             raise MalformedError(f"PDF: object {number} is not in its object stream")
-        return pairs[place][1]
+        if (container, place) not in self._parsed:
+            self._parsed[container, place] = Parser(data, places[place][1]).value()
+        return self._parsed[container, place]
 
-    def _open_container(self, container: int) -> list[tuple[int, Any]]:
+    def _open_container(self, container: int) -> tuple[bytes, list[tuple[int, int]]]:
+        """Return an object stream's bytes, and number and offset of each object in it."""
         if self._entries.get(container, (0, 0, 0))[0] != 1:
             raise MalformedError("PDF: an object stream lies in an object stream")
         stream = self.resolve(Ref(container, 0))
@@ -168,10 +172,7 @@ class Pdf:
         numbers = [int(word) for word in data[:first].split()]
         if len(numbers) != 2 * count:
             raise MalformedError("PDF: an object stream's header is cut")
-        return [
-            (numbers[2 * at], Parser(data, first + numbers[2 * at + 1]).value())
-            for at in range(count)
-        ]
+        return data, [(numbers[2 * at], first + numbers[2 * at + 1]) for at in range(count)]
 
     # -- what a report holds ----------------------------------------------------
 
