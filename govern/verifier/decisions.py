@@ -155,7 +155,12 @@ def replay_decisions(
     outcomes, read = [], dict[bytes, Any]()
     for decision in index.of_kind(predicates.SVR):
         value = decision_value(decision)
-        again = _evaluate_again(value, load_decision(index, decision, trust), packs, read)
+        try:
+            evidence = load_decision(index, decision, trust)
+        except RevokedKeyError as error:
+            proved.cannot(f"The decision at log entry {decision.log_index}: {error}.")
+            continue
+        again = _evaluate_again(value, evidence, packs, read)
         if again.digest != decision_digest(decision):
             raise ReplayError(
                 f"replaying the decision about {value.get('candidate')} gives {again.outcome} "
