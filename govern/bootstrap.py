@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -207,13 +208,13 @@ def gate_names(application: Application) -> list[tuple[str, str]]:
 
 def key_home(
     application: Application,
-    root_folder: Path | None = None,
+    root_folders: Sequence[Path] = (),
     uri: str | None = None,
-    new_root_folder: Path | None = None,
+    new_root_folders: Sequence[Path] = (),
 ) -> KeyHome:
-    """Return what changes the keys of a home; ``root_folder`` holds the root's key."""
+    """Return what changes the keys of a home; ``root_folders`` hold the root's keys."""
     file = application.settings.passphrase_file
-    return KeyHome(application.home, application.keys, root_folder, file, uri, new_root_folder)
+    return KeyHome(application.home, application.keys, root_folders, file, uri, new_root_folders)
 
 
 def record_key_events(application: Application) -> int:

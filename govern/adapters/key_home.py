@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from govern.adapters.key_store import ROOT, KeyStore
 from govern.adapters.keys_files import KeyFiles, certify, new_key
 from govern.errors import ConflictError, StorageError
 from govern.transparency.identity import make_root
-from govern.transparency.signer import Signer, certificate_key_id
+from govern.transparency.signer import Signer
 from govern.transparency.succession import check_succession
 from govern.transparency.trust import TrustRoot
 from govern.transparency.trust_file import NewKey
@@ -22,8 +23,9 @@ class KeyHome:
     Args:
         home: the home folder.
         keys: its keys.
-        root_folder: where the root's key lies.
-        new_root_folder: where the root's next key goes; None: beside the present one.
+        root_folders: where the root's keys lie; none: with the others.
+        new_root_folders: where the root's next keys go, one into each; none: one beside the
+            present one.
         passphrase_file: opens it, if it is encrypted.
         uri: a PKCS#11 URI under which the next key is made; None: in a file.
     """
@@ -32,43 +34,59 @@ class KeyHome:
         self,
         home: Path,
         keys: KeyFiles,
-        root_folder: Path | None = None,
+        root_folders: Sequence[Path] = (),
         passphrase_file: Path | None = None,
         uri: str | None = None,
-        new_root_folder: Path | None = None,
+        new_root_folders: Sequence[Path] = (),
     ) -> None:
         self._home, self._keys, self._uri = home, keys, uri
-        self._roots = KeyStore(root_folder or keys.folder, passphrase_file)
-        self._new_roots = KeyStore(new_root_folder or self._roots.folder, passphrase_file)
+        folders = root_folders or (keys.folder,)
+        self._roots = [KeyStore(folder, passphrase_file) for folder in folders]
+        self._new_roots = [
+            KeyStore(folder, passphrase_file) for folder in new_root_folders or folders[:1]
+        ]
 
-    def root(self) -> Signer:
-        """Return the root's key.
+    def roots(self) -> list[Signer]:
+        """Return the root's keys that are here: as many as must sign, or more.
 
         Raises:
-            StorageError: it is not there.
+            StorageError: too few are here.
         """
-        wanted = certificate_key_id(self._keys.root_certificate())
-        held = [item for item in self._roots.records() if item.id == wanted]
-        if not held:
+        wanted, threshold = self._keys.root_keys()
+        found = {
+            item.id: store.signer(item)
+            for store in self._roots
+            for item in store.records()
+            if item.role == ROOT and item.id in wanted
+        }
+        if not found:
             raise StorageError("the root's key is not here; name its folder with --root-keys")
-        return self._roots.signer(held[-1])
+        if len(found) < threshold:
+            raise StorageError(
+                f"{threshold} of the root's {len(wanted)} keys must sign, {len(found)} is here; name "
+                "each one's folder with --root-keys"
+            )
+        return list(found.values())
 
-    def make_root(self, now: datetime) -> Signer:
-        """Make the root's next key; no trust file names it yet.
+    def make_roots(self, now: datetime) -> list[Signer]:
+        """Make the root's next keys; no trust file names them yet.
 
         Raises:
             StorageError: the file system or the token refused.
         """
-        self._new_roots.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        signer, place = self._new_roots.make(ROOT, self._uri)
-        certificate = make_root(self._keys.root_certificate().subject, signer, now=now)
-        self._keys.keep_root(certificate)
-        self._new_roots.keep(ROOT, signer, place, certificate, now)
-        return signer
+        made = []
+        for store in self._new_roots:
+            store.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            signer, place = store.make(ROOT, self._uri)
+            certificate = make_root(self._keys.root_certificate().subject, signer, now=now)
+            self._keys.keep_root(certificate)
+            store.keep(ROOT, signer, place, certificate, now)
+            made.append(signer)
+        return made
 
     def make(self, role: str, now: datetime) -> NewKey:
         """Make, certify and list a key."""
-        root, store = self.root(), self._keys.store
+        (root, *_), store = self.roots(), self._keys.store
         signer, place = store.make(role, self._uri)
         certificate = certify(self._keys, root, role, signer, now)
         return new_key(self._keys, store.keep(role, signer, place, certificate, now))

@@ -34,6 +34,7 @@ from govern.transparency.oms import public_pem, write_key_bundle
 from govern.transparency.signer import (
     Signer,
     certificate_key_id,
+    key_id,
     p256_public,
 )
 from govern.transparency.timestamp import make_timestamp
@@ -70,13 +71,13 @@ class KeyFiles:
         self.store = KeyStore(folder, passphrase_file)
         self._issuer = issuer
         self._trusted = None if trust is None else trusted_ids(trust.raw)
-        self._roots = None if trust is None else set(trust.root.keys)
+        self._root = None if trust is None else trust.root
         self._records: dict[str, KeyRecord] = {}
         self._certs: dict[str, x509.Certificate] = {}
 
     def take_up(self, trust: TrustRoot) -> None:
         """Use the keys that a newer trust file has as current."""
-        self._trusted, self._roots = trusted_ids(trust.raw), set(trust.root.keys)
+        self._trusted, self._root = trusted_ids(trust.raw), trust.root
         self._records, self._certs = {}, {}
 
     def sign(
@@ -168,10 +169,27 @@ class KeyFiles:
             StorageError: it is not here.
         """
         for held in reversed(self._root_certificates()):
-            in_force = self._roots is None or certificate_key_id(held) in self._roots
+            in_force = self._root is None or certificate_key_id(held) in self._root.keys
             if in_force if below is None else vouches(held, below):
                 return held
         raise StorageError(f"the root's certificate {ROOT_CERTIFICATE} is missing")
+
+    def certificate_of_root(self, key: str) -> x509.Certificate:
+        """Return the certificate of the root's key with this id.
+
+        Raises:
+            StorageError: it is not here.
+        """
+        for held in self._root_certificates():
+            if certificate_key_id(held) == key:
+                return held
+        raise StorageError(f"the certificate of the root's key {key[:19]}… is missing")
+
+    def root_keys(self) -> tuple[set[str], int]:
+        """Return the ids of the root's keys in force, and how many must sign."""
+        if self._root is None:
+            return {certificate_key_id(self.root_certificate())}, 1
+        return set(self._root.keys), self._root.threshold
 
     def keep_root(self, certificate: x509.Certificate) -> None:
         """Keep the certificate of a new root beside those before it."""
@@ -232,7 +250,7 @@ def certify(
     """Return the root's certificate for a new key of a role; None where roles have none."""
     if role not in TITLES:
         return None
-    above = keys.root_certificate()
+    above = keys.certificate_of_root(key_id(root.public_key()))
     organisation = _organisation(above)
     made = sum(record.role == role for record in _known(keys))
     subject = name(

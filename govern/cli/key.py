@@ -20,7 +20,8 @@ app = new_app(
 )
 TRUST_BYTES_MAX = 64 << 20
 RootOption = Annotated[
-    Path | None, typer.Option("--root-keys", help="Folder of the root's key, if it is kept apart.")
+    list[Path] | None,
+    typer.Option("--root-keys", help="Folder of a root key that is kept apart; may be repeated."),
 ]
 UriOption = Annotated[
     str | None,
@@ -63,8 +64,12 @@ def rotate(
     ] = 60,
     root_keys: RootOption = None,
     new_root_keys: Annotated[
-        Path | None, typer.Option("--new-root-keys", help="Folder for the root's next key.")
+        list[Path] | None,
+        typer.Option("--new-root-keys", help="Folder for a next key of the root; repeatable."),
     ] = None,
+    threshold: Annotated[
+        int, typer.Option("--threshold", help="How many of the root's next keys must sign.")
+    ] = 1,
     pkcs11: UriOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -72,14 +77,17 @@ def rotate(
     from datetime import timedelta
 
     from govern.bootstrap import utc_now
+    from govern.errors import InvalidRequestError
     from govern.services import keying
 
     def change(data: bytes, home: KeyHome) -> bytes:
         if role == "root":
-            return keying.rotate_root(data, home, now=utc_now(), reason=reason)
+            return keying.rotate_root(data, home, now=utc_now(), reason=reason, threshold=threshold)
         more = timedelta(seconds=overlap)
         return keying.rotate(data, role, home, now=utc_now(), reason=reason, overlap=more)
 
+    if not 1 <= threshold <= max(1, len(new_root_keys or ())):
+        raise InvalidRequestError("--threshold is from 1 to the number of --new-root-keys")
     _anchor_first(role)
     version = _change(change, root_keys, pkcs11, new_root_keys)
     show_done(
@@ -227,14 +235,14 @@ def _read(path: Path) -> bytes:
 
 def _change(
     make: Callable[[bytes, KeyHome], bytes],
-    root_keys: Path | None,
+    root_keys: list[Path] | None,
     uri: str | None,
-    new_root_keys: Path | None = None,
+    new_root_keys: list[Path] | None = None,
 ) -> int:
     from govern.bootstrap import key_home, record_key_events
 
     with opened() as application:
-        home = key_home(application, root_keys, uri, new_root_keys)
+        home = key_home(application, root_keys or (), uri, new_root_keys or ())
         version = home.put_in_force(make(application.trust.raw, home)).version
     with opened() as application:
         record_key_events(application)

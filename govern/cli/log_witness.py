@@ -167,7 +167,8 @@ def trust(
         int | None, typer.Option(min=0, help="How many witnesses verifiers shall ask for.")
     ] = None,
     root_keys: Annotated[
-        Path | None, typer.Option(help="Folder of the root's key, if it is kept apart.")
+        list[Path] | None,
+        typer.Option(help="Folder of a root key that is kept apart; may be repeated."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -179,9 +180,9 @@ def trust(
     from govern.services.witnessing import trust_witness
 
     with opened() as application:
-        home = key_home(application, root_keys)
+        home = key_home(application, root_keys or ())
         now = datetime.now(UTC)
-        data = trust_witness(application.trust.raw, vkey, now, threshold, root=home.root())
+        data = trust_witness(application.trust.raw, vkey, now, threshold, roots=home.roots())
         home.put_in_force(data)
         path = application.home / "trust.json"
     with opened() as application:

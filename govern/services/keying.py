@@ -47,13 +47,13 @@ OVERLAP_MAX = timedelta(days=366)
 
 
 class KeyMaker(Protocol):
-    """Makes keys of a home, with the root's key at hand."""
+    """Makes keys of a home, with the root's keys at hand."""
 
-    def root(self) -> Signer:
-        """Return the root's key."""
+    def roots(self) -> Sequence[Signer]:
+        """Return as many of the root's keys as must sign, or more."""
 
-    def make_root(self, now: datetime) -> Signer:
-        """Make the root's next key."""
+    def make_roots(self, now: datetime) -> Sequence[Signer]:
+        """Make the root's next keys."""
 
     def make(self, role: str, now: datetime) -> NewKey:
         """Make and list a key of a role; the root certifies it where the role asks for it."""
@@ -103,23 +103,27 @@ def rotate(
     value = next_version(data, now=now, reason=reason)
     old = current_key(value, role)
     _replace(value, old, maker, end=at + overlap, now=at)
-    return sign_trust(value, [maker.root()])
+    return sign_trust(value, maker.roots())
 
 
-def rotate_root(data: bytes, maker: KeyMaker, *, now: datetime, reason: str) -> bytes:
-    """Return the next trust file, which the present root and its successor sign.
+def rotate_root(
+    data: bytes, maker: KeyMaker, *, now: datetime, reason: str, threshold: int = 1
+) -> bytes:
+    """Return the next trust file, which the present root and its successors sign.
 
-    What the present root certified stays as it is; new keys are certified by the successor.
+    What the present root certified stays as it is; new keys are certified by a successor.
 
-    Raises:
-        InvalidRequestError: the root is several keys.
+    Args:
+        data: the trust file in force.
+        maker: has the present keys and makes their successors.
+        now: the present.
+        reason: why; it stands in the trust file.
+        threshold: how many of the successors must sign from then on.
     """
     value = next_version(data, now=now, reason=reason)
-    if len(value["root"]["keys"]) != 1:
-        raise InvalidRequestError("the root is several keys; each of them signs where it lies")
-    old, new = maker.root(), maker.make_root(now.replace(microsecond=0))
-    value["root"] = root_entry([new.public_key()])
-    return sign_trust(value, [old, new])
+    old, new = maker.roots(), maker.make_roots(now.replace(microsecond=0))
+    value["root"] = root_entry([one.public_key() for one in new], threshold)
+    return sign_trust(value, [*old, *new])
 
 
 def revoke(
@@ -156,7 +160,7 @@ def revoke(
         _replace(value, found, maker, end=since, now=at)
     else:
         end_key(value, found.id, since)
-    return sign_trust(value, [maker.root()])
+    return sign_trust(value, maker.roots())
 
 
 def add_gate(data: bytes, origin: str, role: str, maker: KeyMaker, *, now: datetime) -> bytes:
@@ -170,7 +174,7 @@ def add_gate(data: bytes, origin: str, role: str, maker: KeyMaker, *, now: datet
     if any(log["origin"] == origin for log in value["logs"]):
         raise InvalidRequestError(f"{origin} has a key already; `govern key rotate {role}`")
     value["logs"].append(log_entry(origin, "gate", maker.make(role, at).public, at))
-    return sign_trust(value, [maker.root()])
+    return sign_trust(value, maker.roots())
 
 
 def enrol(data: bytes, person: str, public: PublicKey, maker: KeyMaker, *, now: datetime) -> bytes:

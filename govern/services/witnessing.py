@@ -6,7 +6,7 @@ the trust file before it is kept; lines of others are dropped.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -169,7 +169,7 @@ def parse_answer(data: bytes) -> Answer:
 
 
 def trust_witness(
-    data: bytes, vkey: str, now: datetime, threshold: int | None, *, root: Signer
+    data: bytes, vkey: str, now: datetime, threshold: int | None, *, roots: Sequence[Signer]
 ) -> bytes:
     """Return the next trust file, with a witness added, valid from ``now`` on.
 
@@ -178,7 +178,7 @@ def trust_witness(
         vkey: the witness's public key, a C2SP verifier key of type 0x04.
         now: start of its validity.
         threshold: how many witnesses verifiers shall ask for; None leaves it.
-        root: signs it.
+        roots: sign it, as many as must.
 
     Raises:
         MalformedError: not such a key.
@@ -198,4 +198,4 @@ def trust_witness(
     row = {"name": verifier.name, "vkey": vkey, "validFor": valid}
     value["witnesses"] = [*value.get("witnesses", []), row]
     value["thresholds"] = {**value["thresholds"], "witness": wanted}
-    return sign_trust(value, [root])
+    return sign_trust(value, roots)

@@ -46,7 +46,7 @@ def test_the_key_ceremony(tmp_path: Path) -> None:
 
 def test_rotation_and_revocation(tmp_path: Path) -> None:
     found = blocks("rotate_keys.md")
-    assert len(found) == 6
+    assert len(found) == 7
     init = (
         "govern init --name Bank --domain bank.example --gate main "
         "--role author=ada@bank.example --root-keys root"

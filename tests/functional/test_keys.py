@@ -81,6 +81,28 @@ def test_the_root_is_rotated_and_each_file_in_between_is_needed(
     assert home.run("log", "tail", "--json").stdout.count("key-event") == 2
 
 
+def test_two_of_three_root_keys_must_sign(home: Home, tmp_path: Path) -> None:
+    first = tmp_path / "1.json"
+    first.write_bytes((home.folder / "trust.json").read_bytes())
+    media = [str(tmp_path / f"medium-{number}") for number in range(3)]
+    new = [part for medium in media for part in ("--new-root-keys", medium)]
+    home.key("rotate", "root", *new, "--threshold", "2")
+    second = (home.folder / "trust.json").read_bytes()
+    home.root = Path(media[0])
+    done = home.run("key", "rotate", "ca", "--root-keys", media[0])
+    assert done.returncode == 1 and "2 of the root's 3 keys must sign, 1 is here" in " ".join(
+        done.stderr.split()
+    )
+    assert (home.folder / "trust.json").read_bytes() == second
+    home.key("rotate", "ca", "--root-keys", media[2])
+    home.key("rotate", "report", "--root-keys", media[1])
+    versions = [str(home.folder / "trust" / f"{number}.json") for number in range(2, 5)]
+    assert home.run("key", "trust", str(first), *versions).returncode == 0
+    assert [state for state in home.states() if state[0] == "root"] == [("root", "current")] * 3
+    too_many = home.run("key", "rotate", "root", "--threshold", "2", "--root-keys", media[0])
+    assert too_many.returncode == 2 and "--threshold is from 1" in too_many.stderr
+
+
 def test_a_stolen_key_is_revoked_as_of_a_time(home: Home) -> None:
     home.key("rotate", "tsa")
     done = home.key("revoke", "ca", "--reason", "stolen", "--since", "2020-01-01T00:00:00Z")
