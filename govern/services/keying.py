@@ -197,7 +197,7 @@ def enrol(data: bytes, person: str, public: PublicKey, maker: KeyMaker, *, now: 
         "validFor": Window(at).to_json(),
     }
     value["keys"].append(entry)
-    return sign_trust(value, [maker.root()])
+    return sign_trust(value, maker.roots())
 
 
 def _require_ours(role: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from dossier_workshop import (
     ADA,
     NADIA,
+    PACK,
     ROSA,
     TOMAS,
     Candidate,
@@ -105,6 +106,36 @@ def test_a_void_admission_does_not_bring_back_the_one_before(tmp_path: Path) -> 
     prepare_second(again)
     document = snapshot_document(again.recorder, again.keys.ed25519_key("snapshot"))
     assert open_snapshot(document, again.trust, again.clock()).routes
+
+
+def test_a_decision_that_read_a_void_check_is_void(tmp_path: Path) -> None:
+    """The check falls between theft and discovery, the decision under the next key after it."""
+    shop = Workshop(tmp_path)
+    shop.trace()
+    item = shop.candidate("forest")
+    stolen, since = shop.keys.record("ca").id, shop.now
+    shop.check(item)
+    shop.rotate("ca")
+    shop.decide(item)
+    finish(shop, item)
+    shop.revoke(stolen, since=since)
+    assert [lost.kind for lost in shop.recorder.void()] == [predicates.TEST_RESULT]
+    with pytest.raises(RevokedKeyError, match="the decision rests on the check"):
+        verify_dossier(shop.dossier([item]), shop.trust)
+
+
+def test_nothing_is_admitted_on_a_void_check_that_found_a_fault(tmp_path: Path) -> None:
+    """It stands against the model; people who review it anyway do so on a check that counts."""
+    shop = Workshop(tmp_path, pack=PACK.replace(b"severity: deny", b"severity: review"))
+    shop.trace()
+    item = shop.candidate("forest")
+    since = shop.now
+    shop.check(item, verdict="fail")
+    shop.revoke("ca", since=since)
+    shop.decide(item)
+    finish(shop, item)
+    with pytest.raises(RevokedKeyError, match="the admission rests on the check"):
+        verify_dossier(shop.dossier([item]), shop.trust)
 
 
 def test_a_void_registration_hides_the_older_one(tmp_path: Path) -> None:
