@@ -124,6 +124,23 @@ def test_a_decision_that_read_a_void_check_is_void(tmp_path: Path) -> None:
         verify_dossier(shop.dossier([item]), shop.trust)
 
 
+def test_a_void_decision_is_named_and_the_one_made_again_counts(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path)
+    shop.trace()
+    item = shop.candidate("forest")
+    stolen, since = shop.keys.record("ca").id, shop.now
+    shop.check(item)
+    shop.rotate("ca")
+    shop.decide(item)
+    shop.revoke(stolen, since=since)
+    shop.check(item)
+    shop.decide(item)
+    finish(shop, item)
+    proved = verify_dossier(shop.dossier([item]), shop.trust)
+    assert (proved.counts["decisions"], proved.counts["admissions"]) == (1, 1)
+    assert any("the decision rests on the check" in text for text in proved.unproved)
+
+
 def test_nothing_is_admitted_on_a_void_check_that_found_a_fault(tmp_path: Path) -> None:
     """It stands against the model; people who review it anyway do so on a check that counts."""
     shop = Workshop(tmp_path, pack=PACK.replace(b"severity: deny", b"severity: review"))
