@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from dossier_workshop import ADA, Story, Workshop, answers, prepare, prepare_second
+from dossier_workshop import ADA, Story, Workshop, answers, prepare, prepare_second, receipts_of
 from forgeries_witnesses import SEEN, asking, marked, witness
 from report_workshop import make_report
 
@@ -86,3 +86,13 @@ def test_model_folder_hashed_on_disk_registers_as_from_memory(tmp_path: Path) ->
     assert again.statement.subject == item.digest
     said = item.statement.statement.predicate["files"]
     assert again.statement.predicate["files"] == said
+
+
+def test_dossier_with_some_receipts_of_a_gate_verifies(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path)
+    item = prepare(shop)
+    answers(shop, item)
+    kept = receipts_of(shop.gates["demo"])[1::2]
+    proved = verify_dossier(shop.dossier([item], receipts={"demo": kept}), shop.trust)
+    other = len(receipts_of(shop.gates["other"]))
+    assert proved.counts["receipts"] == len(kept) + other and len(kept) == 2
