@@ -7,10 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from govern.adapters.evidence_files import write_evidence
+from govern.cli import ci
 from govern.domain import predicates
 from govern.domain.assembling import StatementIndex, load_admission, standing
 from govern.domain.evidence import decision_value
-from govern.errors import EvidenceError, InvalidRequestError, NotFoundError, RefusedError
+from govern.domain.evidence_folder import make_folder
+from govern.errors import (
+    EvidenceError,
+    ExpiredError,
+    InvalidRequestError,
+    NotFoundError,
+    RefusedError,
+)
 from govern.policy.document import load_pack
 from govern.services import approving, deciding, waiving
 from govern.services.serving import evidence_statements
@@ -147,6 +156,33 @@ def test_a_waiver_counts_on_its_last_day_and_not_after(desk: Desk, day: int, out
     desk.cosign(desk.grant(CARLA), CLEO)
     desk.now = datetime(2026, 11, 1, 23, 50, tzinfo=UTC) + timedelta(days=day - 1)
     assert desk.outcome() == outcome
+
+
+@pytest.mark.parametrize(
+    ("moment", "alive"),
+    [(datetime(2026, 11, 30, 23, 50, tzinfo=UTC), True), (datetime(2026, 12, 1, tzinfo=UTC), False)],
+)
+def test_the_end_bites_alike_in_ci_portal_and_gate(desk: Desk, tmp_path: Path, moment: datetime, alive: bool) -> None:
+    desk.cosign(desk.grant(CARLA), CLEO)
+    desk.approved()
+    admitted = desk.admitted(days=90)
+    admission = load_admission(desk.index(), admitted, desk.trust)
+    files = make_folder(desk.item.digest, desk.index().by_digest.values(), {}, desk.now)
+    write_evidence(tmp_path / "evidence", files)
+    (tmp_path / "trust.json").write_bytes(desk.trust_bytes)
+    (tmp_path / "packs" / "test-pack").mkdir(parents=True)
+    (tmp_path / "packs" / "test-pack" / "policy.yaml").write_bytes(desk.pack)
+    given = [str(tmp_path / "evidence"), "--trust", str(tmp_path / "trust.json"), "--policies", str(tmp_path / "packs")]
+    in_ci = ci.main([*given, "--as-of", moment.date().isoformat(), "-o", f"json={tmp_path / 'out.json'}"])
+    desk.now = moment
+    (listed,) = waiving.listed(desk.recorder, desk.item.digest)
+    try:
+        admission.require_current(moment)  # what the gate asks on every request
+        at_gate = True
+    except ExpiredError:
+        at_gate = False
+    assert (in_ci == 0, listed["state"] == "in-force", at_gate) == (alive, alive, alive)
+    assert alive or (in_ci, listed["state"]) == (1, "ended")
 
 
 def test_an_admission_ends_with_the_waiver_that_it_rests_on(desk: Desk) -> None:
