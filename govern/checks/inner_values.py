@@ -78,7 +78,7 @@ def measured(
             }
             for at in np.argsort(-size, kind="stable")
         ],
-        "gaps": [gap for one in groups if (gap := _gap(columns, found, one))],
+        "gaps": [one for one in (_gap(columns, found, each) for each in groups) if one],
         "oracle": {
             "library": found.library,
             "rows": len(gap),
