@@ -13,7 +13,7 @@ from pathlib import Path
 from govern.adapters.blobs_files import BlobFiles
 from govern.adapters.files import write_durably
 from govern.adapters.first_keys import Organisation, create_keys
-from govern.adapters.gate_files import GateFolder
+from govern.adapters.gate_files import GateFolder, gate_homes
 from govern.adapters.gate_tallies import count_gates
 from govern.adapters.jobs_celery import make_nudge
 from govern.adapters.key_home import KeyHome
@@ -180,8 +180,7 @@ def open_application(settings: Settings, *, migrate: bool = False) -> Applicatio
 
 def gate_folders(home: Path, domain: str) -> list[tuple[Path, str]]:
     """Return folder and log origin of each gate that keeps records in this home."""
-    folders = sorted(path.parent for path in (home / "gates").glob("*/payloads"))
-    return [(folder, gate_origin(domain, folder.name)) for folder in folders]
+    return [(folder, gate_origin(domain, folder.name)) for folder in gate_homes(home)]
 
 
 def anchor_gates(application: Application, *, only: str | None = None) -> list[Anchored]:

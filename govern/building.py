@@ -5,6 +5,7 @@ Worker and command line share it; it stands above ``bootstrap``, which knows no 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -71,9 +72,8 @@ def make_report(
         InvalidRequestError: no such kind, or the evidence lacks what this kind needs.
         NotFoundError: nothing is admitted, or nothing was decided about the candidate.
     """
-    name = REPORT_KINDS[check_report_kind(kind)]
+    check_report_kind(kind)
     operations, chosen = opened.operations, candidate or _admitted_last(opened)
-    created = format_time(utc_now().replace(microsecond=0))
     facts = report_facts(
         operations.recorder,
         chosen,
@@ -82,7 +82,22 @@ def make_report(
         kind=kind,
         serving=serving_facts(opened, chosen),
     )
-    service = operations.identities["service"]
+    return seal_report(opened, facts, format_time(utc_now().replace(microsecond=0)))
+
+
+def seal_report(opened: Application, facts: Mapping[str, Any], created: str) -> BuiltReport:
+    """Render facts, seal the report and put it on record.
+
+    Args:
+        opened: the home.
+        facts: what ``report_facts`` returned.
+        created: time of making, RFC 3339, to the second.
+
+    Raises:
+        InvalidRequestError: the facts lack what this kind of report needs.
+    """
+    operations, kind = opened.operations, str(facts["report"]["kind"])
+    name, service = REPORT_KINDS[kind], operations.identities["service"]
     attachments = report_files(operations.recorder, facts, operations.packs(), signer=service)
     try:
         rendered = render_report(
@@ -96,7 +111,7 @@ def make_report(
         raise InvalidRequestError(str(error)) from None
     digest = digest_of(rendered.pdf)
     said = {
-        "candidate": chosen,
+        "candidate": facts["candidate"]["digest"],
         "kind": kind,
         "body_digest": rendered.body_digest,
         "evidence_digest": digest_of(attachments["evidence.json"]),

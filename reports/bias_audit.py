@@ -54,29 +54,18 @@ def build_bias_audit(facts: Mapping[str, Any]) -> Document:
             f"a bias audit needs rates by sex, by race or ethnicity, and by both; the fairness "
             f"check has none by {missing[0]}; run it with these sensitive columns"
         )
-    title = f"{p.get('candidate.name', '')} {p.get('candidate.version', '')}".strip()
     kicker = "Summary of a bias audit"
-    return Document(
-        kind="bias-audit",
-        language=p.t.language,
-        title=f"{kicker}: {title}",
-        author=str(p.get("report.issuer", "govern")),
-        description=str(p.get("report.id", kicker)),
-        created_at=str(facts.get("created_at", "")),
-        identity="",
-        cover=_cover(p, title, kicker),
-        sections=(
-            _results(p, features),
-            *(_category(p, name, word, features[name]) for name, word in CATEGORIES),
-            _declared(p),
-            evidence_index(p),
-            verify_steps(p),
-        ),
-        words=p.t.prefixed("words"),
+    sections = (
+        _results(p, features),
+        *(_category(p, name, word, features[name]) for name, word in CATEGORIES),
+        _declared(p),
+        evidence_index(p),
+        verify_steps(p),
     )
+    return p.document("bias-audit", kicker, _cover(p, kicker), sections)
 
 
-def _cover(p: Parts, title: str, kicker: str) -> Cover:
+def _cover(p: Parts, kicker: str) -> Cover:
     rows = (
         ("Tool digest", str(p.get("candidate.digest", "")), True),
         ("Date of the bias audit", _answer(p, "bias_audit_date"), False),
@@ -86,7 +75,7 @@ def _cover(p: Parts, title: str, kicker: str) -> Cover:
     )
     return Cover(
         f"{p.get('report.issuer', '')}   {kicker}".strip(),
-        title,
+        p.title,
         str(p.get("candidate.intended_use", "")),
         "",
         "",

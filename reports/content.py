@@ -40,23 +40,12 @@ def build_audit(facts: Mapping[str, Any]) -> Document:
         ReportError: no candidate, or a language without texts.
     """
     p = Parts(facts)
-    title = f"{p.get('candidate.name', '')} {p.get('candidate.version', '')}".strip()
     kicker = p.t("text.kicker")
-    return Document(
-        kind="model-audit",
-        language=p.t.language,
-        title=f"{kicker}: {title}",
-        author=str(p.get("report.issuer", "govern")),
-        description=str(p.get("report.id", kicker)),
-        created_at=str(facts.get("created_at", "")),
-        identity="",
-        cover=_cover(p, title, kicker),
-        sections=(*front(p), *middle(p), *back(p)),
-        words=p.t.prefixed("words"),
-    )
+    sections = (*front(p), *middle(p), *back(p))
+    return p.document("model-audit", kicker, _cover(p, kicker), sections)
 
 
-def _cover(p: Parts, title: str, kicker: str) -> Cover:
+def _cover(p: Parts, kicker: str) -> Cover:
     outcome = str(p.get("decision.value.outcome", "none"))
     packs = "; ".join(
         f"{k.get('title') or k.get('id')} {k.get('version', '')}"
@@ -72,7 +61,7 @@ def _cover(p: Parts, title: str, kicker: str) -> Cover:
     )
     return Cover(
         f"{p.get('report.issuer', '')}   {kicker}".strip(),
-        title,
+        p.title,
         str(p.get("report.subtitle", "")),
         p.t.word("outcome", outcome),
         "Policy decision",

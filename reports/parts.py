@@ -3,10 +3,21 @@
 It reads facts and never changes or guesses them: what is missing stays missing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reports.document import Block, Cell, Column, NotProvided, Paragraph, Section, Status, Table
+from reports.document import (
+    Block,
+    Cell,
+    Column,
+    Cover,
+    Document,
+    NotProvided,
+    Paragraph,
+    Section,
+    Status,
+    Table,
+)
 from reports.errors import ReportError
 from reports.texts import Texts
 
@@ -81,6 +92,28 @@ class Parts:
             Paragraph(str(said["text"])),
             Paragraph(f"{said.get('by', '')}, {self.t.date(said.get('on'))}"),
         ]
+
+    def document(
+        self, kind: str, kicker: str, cover: Cover, sections: Sequence[Section]
+    ) -> Document:
+        """Close a report of a kind about the candidate."""
+        return Document(
+            kind=kind,
+            language=self.t.language,
+            title=f"{kicker}: {self.title}",
+            author=str(self.get("report.issuer", "govern")),
+            description=str(self.get("report.id", kicker)),
+            created_at=str(self.facts.get("created_at", "")),
+            identity="",
+            cover=cover,
+            sections=tuple(sections),
+            words=self.t.prefixed("words"),
+        )
+
+    @property
+    def title(self) -> str:
+        """The candidate's name and version."""
+        return f"{self.get('candidate.name', '')} {self.get('candidate.version', '')}".strip()
 
     def section(self, key: str, blocks: list[Block], **look: bool) -> Section:
         """Close a section; an empty one says so."""

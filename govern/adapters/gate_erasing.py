@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from govern.adapters.files import locked, write_durably
+from govern.adapters.gate_files import gate_homes
 from govern.domain.gate_archive import (
     Frame,
     PayloadKey,
@@ -177,7 +178,7 @@ def gates_with(home: Path, only: str | None) -> list[Path]:
     Raises:
         NotFoundError: there is none of that name, or none at all.
     """
-    found = sorted(path.parent for path in (home / "gates").glob("*/payloads"))
+    found = gate_homes(home)
     chosen = [path for path in found if only in (None, path.name)]
     if not chosen:
         names = ", ".join(path.name for path in found) or "none"

@@ -19,6 +19,11 @@ from govern.errors import CompletenessError, NotFoundError
 from govern.transparency.canonical import parse_json
 
 
+def gate_homes(home: Path) -> list[Path]:
+    """Return the folders of the gates that keep records in a home, by name."""
+    return sorted(path.parent for path in (home / "gates").glob("*/payloads"))
+
+
 class GateFolder:
     """One gate in a home: what anchoring needs to know of it."""
 

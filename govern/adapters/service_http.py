@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from govern.adapters.http_reading import ask_once
 from govern.domain.dossier import unpack
 from govern.errors import InvalidRequestError, MalformedError, PolicyError, ServiceError
 from govern.policy.document import PACK_BYTES_MAX, Pack, load_pack
@@ -116,17 +117,15 @@ class Service:
     def _get(self, path: str, bytes_max: int) -> bytes:
         connection = self._kind(self._host, self._port, timeout=ANSWER_SECONDS)
         headers = {"Authorization": f"Bearer {self._token}", "Accept-Encoding": "identity"}
-        try:
-            connection.request("GET", self._prefix + path, headers=headers)
-            response = connection.getresponse()
-            data: bytes = response.read(bytes_max + 1)
-        except (OSError, http.client.HTTPException) as error:
-            reason = str(error) or type(error).__name__
-            raise ServiceError(f"the service at {self.url} gave no answer: {reason}") from None
-        finally:
-            connection.close()
-        if len(data) > bytes_max:
-            raise ServiceError(f"the service at {self.url} answered over {bytes_max} bytes")
+        response, data = ask_once(
+            connection,
+            "GET",
+            self._prefix + path,
+            who=f"the service at {self.url}",
+            failure=ServiceError,
+            bytes_max=bytes_max,
+            headers=headers,
+        )
         if response.status != 200:
             raise ServiceError(f"the service at {self.url} answered {_refusal(response, data)}")
         return data

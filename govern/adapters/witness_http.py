@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
+from govern.adapters.http_reading import ask_once
 from govern.adapters.witness_files import WitnessFiles
 from govern.errors import GovernError, InvalidRequestError, StorageError
 from govern.transparency.witnessing import REQUEST_BYTES_MAX, Answer
@@ -101,17 +102,15 @@ def ask(url: str, body: str) -> Answer:
         StorageError: no answer came, or one that is too long.
     """
     connection, prefix = _connect(url)
-    try:
-        connection.request("POST", f"{prefix}/add-checkpoint", body.encode())
-        response = connection.getresponse()
-        data = response.read(ANSWER_BYTES_MAX + 1)
-    except (OSError, http.client.HTTPException) as error:
-        reason = str(error) or type(error).__name__
-        raise StorageError(f"the witness at {url} gave no answer: {reason}") from None
-    finally:
-        connection.close()
-    if len(data) > ANSWER_BYTES_MAX:
-        raise StorageError(f"the witness at {url} answered over {ANSWER_BYTES_MAX} bytes")
+    response, data = ask_once(
+        connection,
+        "POST",
+        f"{prefix}/add-checkpoint",
+        who=f"the witness at {url}",
+        failure=StorageError,
+        bytes_max=ANSWER_BYTES_MAX,
+        body=body.encode(),
+    )
     return Answer(response.status, data.decode("utf-8", "replace"))
 
 

@@ -20,9 +20,7 @@ from govern.cli import demo_people as people
 from govern.cli import sealing, story
 from govern.cli.processes import Processes, start_worker
 from govern.cli.timing import Clock
-from govern.domain import predicates
 from govern.errors import GovernError
-from govern.services.report_files import report_files
 from govern.services.reporting import deciding_rule, report_facts
 from govern.settings import Settings, shipped_policies
 from govern.transparency.digest import digest_of
@@ -226,7 +224,7 @@ def _act_report(
 
 
 def _build_report(told: story.Story, gate: sealing.GateView) -> bytes:
-    from reports.render import render_report
+    from govern.building import seal_report
 
     opened, chosen = told.opened, told.digests[story.allowed(told)]
     recorder, now = opened.operations.recorder, format_time(utc_now().replace(microsecond=0))
@@ -238,23 +236,7 @@ def _build_report(told: story.Story, gate: sealing.GateView) -> bytes:
         serving=serving_facts(told, gate),
         refused_votes=[{"by": people.ADA, "at": now, "reason": told.refused_vote}],
     )
-    attachments = report_files(recorder, facts, opened.operations.packs(), signer=people.SERVICE)
-    rendered = render_report(
-        facts,
-        sign=opened.keys.ec_key("report").sign,
-        cert_chain_pem=opened.keys.chain_pem("report"),
-        attachments=attachments,
-        created_at=now,
-    )
-    predicate = {
-        "candidate": chosen,
-        "body_digest": rendered.body_digest,
-        "evidence_digest": digest_of(attachments["evidence.json"]),
-        "created_at": now,
-    }
-    subject = [("report.pdf", digest_of(rendered.pdf))]
-    recorder.record(predicates.REPORT, subject, predicate, signer=people.SERVICE)
-    return rendered.pdf
+    return seal_report(opened, facts, now).rendered.pdf
 
 
 def serving_facts(told: story.Story, gate: sealing.GateView) -> dict[str, Any]:

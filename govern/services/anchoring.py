@@ -102,7 +102,7 @@ def anchor_gate(recorder: Recorder, gate: GateLog, *, signer: str) -> VerifiedSt
     newest = gate.newest_anchor(checkpoint.size)
     if checkpoint.size == start or (checkpoint.size == start + 1 and newest == start):
         return None
-    return anchor(recorder, note, gate.origin, signer=signer, lineage_record=newest)
+    return _record(recorder, checkpoint, signer, newest)
 
 
 def _require_extends(gate: GateLog, known: Checkpoint, found: Checkpoint) -> None:
@@ -160,13 +160,19 @@ def anchor(
     known = newest_anchored(recorder, origin)
     if checkpoint.size <= (known.size if known is not None else 0):
         return None
+    return _record(recorder, checkpoint, signer, lineage_record)
+
+
+def _record(
+    recorder: Recorder, checkpoint: Checkpoint, signer: str, lineage_record: int | None
+) -> VerifiedStatement:
     predicate: dict[str, Any] = {
-        "origin": origin,
+        "origin": checkpoint.origin,
         "tree_size": checkpoint.size,
         "root": b64(checkpoint.root),
         "anchored_at": format_time(recorder.clock()),
     }
     if lineage_record is not None:
         predicate["lineage_record"] = lineage_record
-    subject = [(origin, digest_of(checkpoint.root))]
+    subject = [(checkpoint.origin, digest_of(checkpoint.root))]
     return recorder.record(predicates.ANCHOR, subject, predicate, signer=signer)

@@ -31,6 +31,11 @@ def unb64(text: object, what: str = "value") -> bytes:
     return data
 
 
+def is_decimal(text: str) -> bool:
+    """Say whether text is a number of at most 19 digits, written in the only way."""
+    return text.isascii() and text.isdigit() and len(text) < 20 and str(int(text)) == text
+
+
 def format_time(moment: datetime) -> str:
     """Return ``2026-11-24T02:00:00Z`` (seconds) or with microseconds where there are any."""
     moment = moment.astimezone(UTC)

@@ -114,6 +114,22 @@ def note_text(note: str) -> str:
     return _split(note)[0]
 
 
+def lines_and_note(data: bytes, what: str) -> tuple[list[str], str | None]:
+    """Split what C2SP puts before a note: lines, an empty line, the note; nothing is verified.
+
+    Returns:
+        the lines, and the note, or None where there is no empty line.
+
+    Raises:
+        MalformedError: ``what`` is not text.
+    """
+    try:
+        head, separator, note = data.decode("utf-8").partition("\n\n")
+    except UnicodeDecodeError:
+        raise MalformedError(f"the {what} is not text") from None
+    return head.split("\n"), note if separator else None
+
+
 def signature_lines(note: str) -> list[tuple[str, bytes, bytes]]:
     """Return name, key id (4 bytes) and signature of each line, unverified.
 

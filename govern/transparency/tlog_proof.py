@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from govern.errors import MalformedError
 from govern.transparency.checkpoint import Checkpoint
-from govern.transparency.encoding import b64, unb64
+from govern.transparency.encoding import b64, is_decimal, unb64
 from govern.transparency.merkle import leaf_hash, verify_inclusion
-from govern.transparency.note import note_text
+from govern.transparency.note import lines_and_note, note_text
 
 MAGIC = "c2sp.org/tlog-proof@v1"
 PROOF_BYTES_MAX = 1 << 20
@@ -66,12 +66,8 @@ def parse_tlog_proof(data: bytes) -> TlogProof:
     """
     if len(data) > PROOF_BYTES_MAX:
         raise MalformedError(f"a tlog-proof is at most {PROOF_BYTES_MAX} bytes long")
-    try:
-        head, separator, note = data.decode("utf-8").partition("\n\n")
-    except UnicodeDecodeError:
-        raise MalformedError("the tlog-proof is not text") from None
-    magic, *lines = head.split("\n")
-    if magic != MAGIC or not separator:
+    (magic, *lines), note = lines_and_note(data, "tlog-proof")
+    if magic != MAGIC or note is None:
         raise MalformedError(f"not a tlog-proof: expected {MAGIC} and an empty line")
     extra = None
     if lines and lines[0].startswith("extra "):
@@ -86,8 +82,6 @@ def parse_tlog_proof(data: bytes) -> TlogProof:
 
 def _index(line: str) -> int:
     number = line.removeprefix("index ")
-    if not number.isascii() or not number.isdigit() or len(number) > 19:
-        raise MalformedError("the tlog-proof's index is malformed")
-    if line != f"index {int(number)}":
+    if number == line or not is_decimal(number):
         raise MalformedError("the tlog-proof's index is malformed")
     return int(number)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from govern.errors import LogError, MalformedError, SignatureError
 from govern.transparency.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint_text
-from govern.transparency.encoding import b64, unb64
+from govern.transparency.encoding import b64, is_decimal, unb64
 from govern.transparency.merkle import EMPTY_ROOT, verify_consistency
-from govern.transparency.note import NoteVerifier, note_text
+from govern.transparency.note import NoteVerifier, lines_and_note, note_text
 
 REQUEST_BYTES_MAX = 64 << 10
 PROOF_LINES_MAX = 63
@@ -54,13 +54,9 @@ def parse_request(data: bytes) -> AddCheckpoint:
     """
     if len(data) > REQUEST_BYTES_MAX:
         raise MalformedError(f"the request is over {REQUEST_BYTES_MAX} bytes")
-    try:
-        head, separator, note = data.decode("utf-8").partition("\n\n")
-    except UnicodeDecodeError:
-        raise MalformedError("the request is not text") from None
-    first, *proof = head.split("\n")
+    (first, *proof), note = lines_and_note(data, "request")
     size = first.removeprefix("old ")
-    if not separator or not first.startswith("old ") or not _is_decimal(size):
+    if note is None or not first.startswith("old ") or not is_decimal(size):
         raise MalformedError("expected a line `old SIZE`, proof lines, an empty line, a checkpoint")
     if len(proof) > PROOF_LINES_MAX:
         raise MalformedError(f"a consistency proof has at most {PROOF_LINES_MAX} lines")
@@ -68,10 +64,6 @@ def parse_request(data: bytes) -> AddCheckpoint:
     if any(len(item) != 32 for item in hashes):
         raise MalformedError("a proof line holds 32 bytes")
     return AddCheckpoint(int(size), hashes, note)
-
-
-def _is_decimal(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 20 and str(int(text)) == text
 
 
 def judge(
@@ -139,6 +131,6 @@ def parse_size(body: str) -> int:
         MalformedError: no decimal number and a newline.
     """
     text = body.removesuffix("\n")
-    if not _is_decimal(text):
+    if not is_decimal(text):
         raise MalformedError(f"a witness answered 409 without a size: {body[:40]!r}")
     return int(text)
