@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from govern.domain import predicates
@@ -22,9 +22,17 @@ _RESULTS = {"pass": "PASSED", "uncertain": "WARNED", "fail": "FAILED", "error": 
 
 
 def record_check(
-    recorder: Recorder, candidate: str, result: Mapping[str, Any], *, evaluator: str
+    recorder: Recorder,
+    candidate: str,
+    result: Mapping[str, Any],
+    *,
+    evaluator: str,
+    permit: Callable[[], None] = lambda: None,
 ) -> VerifiedStatement:
     """Record one check result as an in-toto test result that quotes candidate and lineage.
+
+    Args:
+        permit: asked under the log's lock; see ``Recorder.record``.
 
     Raises:
         ConflictError: the result is about another candidate.
@@ -45,7 +53,9 @@ def record_check(
         "govern": dict(result),
     }
     subject = [evidence.candidate.statement.subjects[0]]
-    return recorder.record(predicates.TEST_RESULT, subject, predicate, signer=evaluator)
+    return recorder.record(
+        predicates.TEST_RESULT, subject, predicate, signer=evaluator, permit=permit
+    )
 
 
 def _sorted_tests(result: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -138,17 +138,23 @@ class Operations:
                 return {"statement": item.digest, "verdict": value["verdict"]}
         return None
 
-    def record_check(self, result: CheckResult, job: str | None = None) -> str:
+    def record_check(
+        self,
+        result: CheckResult,
+        job: str | None = None,
+        permit: Callable[[], None] = lambda: None,
+    ) -> str:
         """Record a finished check, signed by the evaluator; return the statement's digest.
 
         Args:
             result: what the check found.
             job: the job it was run for; a job's result is recorded once.
+            permit: asked under the log's lock; see ``Recorder.record``.
         """
         value = result.to_json() | ({"job": job} if job else {})
         evaluator = self.identities["evaluator"]
         return deciding.record_check(
-            self.recorder, result.candidate, value, evaluator=evaluator
+            self.recorder, result.candidate, value, evaluator=evaluator, permit=permit
         ).digest
 
     def decide(self, candidate: str, by: str) -> str:

@@ -109,8 +109,14 @@ class Recorder:
         predicate: Mapping[str, Any],
         *,
         signer: str,
+        permit: Callable[[], None] = lambda: None,
     ) -> VerifiedStatement:
         """Record one claim by ``signer`` (an e-mail address) and return it verified.
+
+        Args:
+            permit: asked while the log is locked, before anything is published: between its
+                answer and the entry nobody else can append. What it raises leaves the log as
+                it was.
 
         Raises:
             VerificationError: what was signed does not verify under the trust file in force.
@@ -120,7 +126,7 @@ class Recorder:
         for _ in range(RENEWALS_MAX):
             self.renew()
             try:
-                return self._record(payload, signer)
+                return self._record(payload, signer, permit)
             except _KeysChangedError:
                 continue
             except VerificationError:
@@ -128,7 +134,7 @@ class Recorder:
                     raise
         raise StorageError("the keys are being changed just now; try again")
 
-    def _record(self, payload: bytes, signer: str) -> VerifiedStatement:
+    def _record(self, payload: bytes, signer: str, permit: Callable[[], None]) -> VerifiedStatement:
         trust = self.trust
         envelope, certificate, timestamp = self._signing.sign(payload, signer, self.clock())
         made: list[VerifiedStatement] = []
@@ -138,6 +144,7 @@ class Recorder:
             self.renew()
             if self.trust is not trust:
                 raise _KeysChangedError
+            permit()
             bundle = write_bundle(envelope, certificate, timestamp, proofs[0])
             made.append(verify_bundle(bundle, self.trust))
             return [bundle]

@@ -17,6 +17,7 @@ from govern.bootstrap import Application, open_application, utc_now
 from govern.checks.registry import run_check, unusable
 from govern.domain.check import CheckResult
 from govern.errors import GovernError, InvalidRequestError
+from govern.services.indexing import catch_up
 from govern.services.operations import CHECK_JOB, GPU_CHECK_JOB, REPORT_JOB
 from govern.services.ports import Job
 from govern.settings import Settings
@@ -121,12 +122,32 @@ def _run_check(opened: Application, job: Job) -> None:
     with Beating(records, job, lease_seconds=seconds, rows_total=total, stop=model.stop) as beating:
         model.watch = beating.count
         result = _checked(opened, job, model, files)
-    rows = beating.rows
-    if not records.beat_job(job, lease_seconds=max(60, seconds), done=rows, total=rows):
+    try:
+        digest = opened.operations.record_check(result, job.id, lambda: _permit(opened, job))
+    except _SupersededError:
+        if (recorded := opened.operations.recorded_check(candidate, job.id)) is not None:
+            records.complete_job(job, recorded)
         return
-    digest = opened.operations.record_check(result, job.id)
-    done = {"statement": digest, "verdict": result.verdict, "rows": rows}
+    done = {"statement": digest, "verdict": result.verdict, "rows": beating.rows}
     records.complete_job(job, done)
+
+
+class _SupersededError(Exception):
+    """Another attempt recorded this job's result, or holds the job now."""
+
+
+def _permit(opened: Application, job: Job) -> None:
+    """Refuse a second result of one job; runs under the log's lock.
+
+    A worker may be frozen at any moment for longer than its lease. Before this runs, the job
+    has another attempt number by then; after it, the frozen worker holds the log's lock, and
+    the other attempt finds what it recorded.
+    """
+    catch_up(opened.log, opened.records, opened.trust)
+    candidate = str(job.payload["candidate"])
+    held = opened.records.beat_job(job, lease_seconds=opened.settings.lease_seconds)
+    if not held or opened.operations.recorded_check(candidate, job.id) is not None:
+        raise _SupersededError
 
 
 def _checked(

@@ -30,11 +30,20 @@ from tests.support.home import ROOT
 pytestmark = pytest.mark.integration
 WORKER = """
 import os, signal, sys, time
+from govern.adapters.log_files import LogFiles
 from govern.adapters.sql.records import Records
 from govern.settings import Settings
 from govern.worker import tasks
 if sys.argv[1] == "dies before it can say so":
     Records.complete_job = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[1].startswith("freezes in "):
+    name = sys.argv[1].split()[-1]
+    real = getattr(LogFiles, name)
+    def frozen(*a, **k):
+        setattr(LogFiles, name, real)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return real(*a, **k)
+    setattr(LogFiles, name, frozen)
 settings = Settings.from_environment(os.environ)
 ends = time.monotonic() + 60
 while time.monotonic() < ends and not tasks.run_waiting_jobs(settings):
@@ -144,6 +153,53 @@ def test_a_frozen_worker_that_wakes_up_late_records_nothing(queued: Any, server:
     assert len(recorded(home, digest)) == 1
     job = home.opened().records.list_jobs(candidate=digest)[0]
     assert (job.state, job.attempt) == ("done", 2)
+
+
+def stopped(worker: subprocess.Popen[bytes]) -> bool:
+    state = Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return state == "T"
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 90
+    while not condition():
+        assert time.monotonic() < ends, "it did not come to pass in 90 s"
+        time.sleep(0.05)
+
+
+def test_a_worker_frozen_just_before_recording_is_fenced_off(queued: Any, server: Any) -> None:
+    home, digest, start = queued
+    server.may_answer.set()
+    first = start("freezes in append")
+    wait_for(lambda: stopped(first))
+    with sqlite3.connect(home.home / "govern.db") as database:  # the lease passes
+        database.execute("UPDATE jobs SET lease_until = 0")
+    assert start().wait(120) == 0
+    (result,) = recorded(home, digest)
+    os.kill(first.pid, signal.SIGCONT)
+    assert first.wait(120) == 0
+    assert [item.digest for item in recorded(home, digest)] == [result.digest]
+    job = home.opened().records.list_jobs(candidate=digest)[0]
+    assert (job.state, job.attempt, job.result["statement"]) == ("done", 2, result.digest)
+
+
+def test_a_worker_frozen_while_it_publishes_keeps_the_log_and_the_next_finds_its_result(queued: Any, server: Any) -> None:
+    home, digest, start = queued
+    server.may_answer.set()
+    first = start("freezes in _publish")
+    wait_for(lambda: stopped(first))
+    with sqlite3.connect(home.home / "govern.db") as database:
+        database.execute("UPDATE jobs SET lease_until = 0")
+    second = start()
+    records = home.opened().records
+    wait_for(lambda: records.list_jobs(candidate=digest)[0].attempt == 2)
+    time.sleep(2)
+    assert second.poll() is None and not recorded(home, digest)  # it waits for the log
+    os.kill(first.pid, signal.SIGCONT)
+    assert first.wait(120) == 0 and second.wait(120) == 0
+    (result,) = recorded(home, digest)
+    job = records.list_jobs(candidate=digest)[0]
+    assert (job.state, job.result["statement"]) == ("done", result.digest)
 
 
 def test_jobs_for_cuda_wait_for_a_worker_that_has_it(queued: Any, server: Any) -> None:
