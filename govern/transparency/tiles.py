@@ -93,7 +93,7 @@ def _parse_uniform(data: bytes) -> list[bytes]:
         return []
     if data[::step] != data[:1] * count or data[1::step] != data[1:2] * count:
         return []
-    return [data[at : at + step - 2] for at in range(2, len(data), step)]
+    return list(struct.unpack(f"2x{step - 2}s" * count, data))
 
 
 def tiles_after(tree: Tree, old_size: int) -> list[tuple[str, bytes]]:

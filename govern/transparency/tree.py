@@ -119,10 +119,7 @@ class Tree(Provable):
         have, want = len(self._levels[level + 1]) // 32, len(self._levels[level]) // 64
         if want <= have:
             return False
-        sha256, pairs = short_sha256, bytes(self._levels[level][have * 64 : want * 64])
-        self._levels[level + 1] += b"".join(
-            [sha256(b"\1" + pair).digest() for (pair,) in _PAIR.iter_unpack(pairs)]
-        )
+        self._levels[level + 1] += _lifted(bytes(self._levels[level][have * 64 : want * 64]))
         return True
 
     def truncate(self, size: int) -> None:
@@ -147,7 +144,7 @@ class TileTree(Provable):
     def __init__(self, size: int, read: Callable[[int, int, int], bytes]) -> None:
         self._size = size
         self._read = read
-        self._tiles: dict[tuple[int, int], bytes] = {}
+        self._tiles: dict[tuple[int, int], tuple[bytes, ...]] = {}
 
     @property
     def size(self) -> int:
@@ -162,17 +159,19 @@ class TileTree(Provable):
         """
         tile_level, inner = divmod(level, TILE_LEVELS)
         tile_index, place = divmod(index << inner, TILE_HASHES)
-        tile = self._tile(tile_level, tile_index)
-        part = tile[place * HASH_BYTES : (place + (1 << inner)) * HASH_BYTES]
-        if len(part) != HASH_BYTES << inner:
+        levels, at = self._tile(tile_level, tile_index), (place >> inner) * HASH_BYTES
+        found = levels[inner][at : at + HASH_BYTES] if inner < len(levels) else b""
+        if len(found) != HASH_BYTES:
             raise ProofError(f"hash tile {tile_level}/{tile_index} is too short")
-        return fold_shared(part) if tile_level else fold(part)
+        return found
 
-    def _tile(self, level: int, index: int) -> bytes:
+    def _tile(self, level: int, index: int) -> tuple[bytes, ...]:
         if (level, index) not in self._tiles:
             count = self._size >> (TILE_LEVELS * level)
             width = min(TILE_HASHES, count - index * TILE_HASHES)
-            self._tiles[level, index] = self._read(level, index, width)
+            tile = self._read(level, index, width)
+            shared = level > 0 or width < TILE_HASHES
+            self._tiles[level, index] = levels_shared(tile) if shared else levels_of(tile)
         return self._tiles[level, index]
 
 
@@ -214,19 +213,33 @@ class Frontier:
 
 def fold(hashes: bytes) -> bytes:
     """Return the root over a power of two of concatenated hashes."""
-    sha256 = short_sha256
     while len(hashes) > HASH_BYTES:
-        hashes = b"".join([sha256(b"\1" + pair).digest() for (pair,) in _PAIR.iter_unpack(hashes)])
+        hashes = _lifted(hashes)
     return hashes
 
 
-@lru_cache(maxsize=2048)
-def fold_shared(hashes: bytes) -> bytes:
-    """Return the same as ``fold``, remembered: proofs share the tiles above the lowest.
+def levels_of(hashes: bytes) -> tuple[bytes, ...]:
+    """Return concatenated hashes and every level above them: the full pairs of the one below."""
+    levels = [hashes]
+    while len(levels[-1]) >= 2 * HASH_BYTES:
+        levels.append(_lifted(levels[-1]))
+    return tuple(levels)
+
+
+@lru_cache(maxsize=512)
+def levels_shared(hashes: bytes) -> tuple[bytes, ...]:
+    """Return the same as ``levels_of``, remembered: proofs share all but the full lowest tiles.
 
     It holds at most 8 MiB, and an entry is found by the very bytes it was made from.
     """
-    return fold(hashes)
+    return levels_of(hashes)
+
+
+def _lifted(hashes: bytes) -> bytes:
+    """Return the hash of every full pair (RFC 6962 section 2.1)."""
+    sha256, whole = short_sha256, len(hashes) // _PAIR.size * _PAIR.size
+    pairs = _PAIR.iter_unpack(hashes[:whole])
+    return b"".join([sha256(b"\1" + pair).digest() for (pair,) in pairs])
 
 
 def _split(count: int) -> int:

@@ -1,7 +1,8 @@
 """Verify a whole dossier, in numbered steps.
 
 (1) every statement verifies: signer, time, log (``govern.transparency.verify``);
-(2) the lineage log is whole: every entry has its statement, the entries give the root;
+(2) the lineage log is whole: every entry has its statement, the entries give the root,
+    and none names a newer trust file than the one in hand;
 (3) every admission's evidence loads through ``EvidenceSet``, in order; how each stands is
     told, and refused where a time is asked about;
 (4) every decision replays to the same digest under the packs it names;
@@ -54,6 +55,7 @@ from govern.verifier.reading import Files, digest_in
 from govern.verifier.releases import verify_releases
 from govern.verifier.report import verify_report
 from govern.verifier.times import in_order
+from govern.verifier.versions import verify_version
 
 REPORT = "report.pdf"
 VOID_SENTENCES = 20
@@ -75,6 +77,7 @@ def verify_dossier(files: Files, trust: TrustRoot, as_of: datetime | None = None
     seal = _open_seal(files, trust)
     statements = _verify_statements(files, trust, proved)  # (1)
     edge = _verify_lineage_log(files, trust, statements, seal, proved)  # (2)
+    verify_version(statements, trust, proved)  # (2)
     statements = in_order(statements, trust.revoked)
     index = StatementIndex(statements)
     admitted = verify_admissions(  # (3)

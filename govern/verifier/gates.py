@@ -6,6 +6,7 @@ line by line beside them.
 
 from __future__ import annotations
 
+import struct
 from binascii import b2a_base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -231,14 +232,9 @@ class _Receipts:
         tail = self._line[len(self._start(first, letters, 0)) :]
         if tail not in self._tails:
             return False
-        text, head, end = letters.decode("ascii"), self._head.decode(), tail.decode()
-        wanted = [
-            f"{head}{first + at}; leaf=:{text[64 * at : 64 * at + 64]}:{end}\n"
-            for at in range(count)
-        ]
-        if self._line + b"\n" != wanted[0].encode():
-            return False
-        if not self._lines.skip("".join(wanted[1:]).encode()):
+        wanted = _lines(self._head, tail, first, letters)
+        before = len(self._line) + 1
+        if self._line + b"\n" != wanted[:before] or not self._lines.skip(wanted[before:]):
             return False
         self.count += count
         self._next(first + count - 1)
@@ -258,6 +254,19 @@ class _Receipts:
         if int(number) <= before:
             raise MalformedError(f"{self._path}: receipts are not in the log's order")
         self._line, self.ahead = line, int(number)
+
+
+def _lines(head: bytes, tail: bytes, first: int, letters: bytes) -> bytes:
+    """Return the receipts of leaves one after another from ``first``; 64 letters a leaf.
+
+    One template for all of them makes them in less than half the time of one by one.
+    """
+    count = len(letters) // 64
+    values: list[int | bytes] = [0] * (2 * count)
+    values[::2] = range(first, first + count)
+    values[1::2] = struct.unpack("64s" * count, letters)
+    start, end = head.replace(b"%", b"%%"), tail.replace(b"%", b"%%")
+    return (b"%b%%d; leaf=:%%b:%b\n" % (start, end)) * count % tuple(values)
 
 
 def verify_record(files: Files, folder: str, number: int, leaf: bytes) -> tuple[GateRecord, int]:

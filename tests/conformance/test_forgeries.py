@@ -12,6 +12,7 @@ import forgeries_keys
 import forgeries_outside
 import forgeries_receipts
 import forgeries_reports
+import forgeries_versions
 import forgeries_witnesses
 import pytest
 from dossier_workshop import Story
@@ -23,7 +24,7 @@ from govern.verifier.what import verify_path
 CORPUS = Path(__file__).parent / "forgeries"
 NAMES = sorted(path.name for path in CORPUS.iterdir() if path.is_dir())
 assert forgeries_anchors and forgeries_ballots and forgeries_inside and forgeries_outside and forgeries_receipts
-assert forgeries_keys and forgeries_reports and forgeries_witnesses
+assert forgeries_keys and forgeries_reports and forgeries_versions and forgeries_witnesses
 
 
 def expected_code(name: str) -> int:

@@ -57,7 +57,10 @@ REQUIRED = {
         "statement-under-a-rotated-log-key", "log-signed-with-a-rotated-key",
         "gate-log-signed-with-a-rotated-key", "gate-log-dated-back-under-a-rotated-key",
     ],
-    "a trust file rolled back": ["trust-file-rolled-back", "trust-file-twice-under-one-version"],
+    "a trust file rolled back": [
+        "trust-file-rolled-back", "trust-file-twice-under-one-version",
+        "trust-file-older-than-the-log-names", "trust-file-other-than-the-log-names",
+    ],
     "a trust file not signed by enough of the root": [
         "trust-file-by-another-root", "trust-file-signed-by-no-root",
         "trust-file-signed-by-too-few-roots", "trust-file-whose-root-lowers-its-threshold",
