@@ -173,7 +173,7 @@ class EvidenceSet:
             raise EvidenceError(f"{approval.signer} cannot approve: {barred}")
         if approval.signer in {item.signer for item in self.approvals}:
             raise EvidenceError(f"{approval.signer} voted twice")
-        require_own_signature(approval, self.trust)
+        require_own_signature(approval, self.trust, self.tier())
         self.approvals.append(approval)
 
     def add_admission(self, admission: VerifiedStatement) -> None:
@@ -258,6 +258,10 @@ class EvidenceSet:
         """Return how many approvals are needed: the decision's number, never under the trust's."""
         asked = decision_value(self._decision).get("approvals", {}).get("quorum", 1)
         return max(int(asked), self.trust.thresholds.get("approval", 1))
+
+    def tier(self) -> str:
+        """Return the risk tier that the decision gives, by which votes are counted."""
+        return str(decision_value(self._decision).get("approvals", {}).get("tier", ""))
 
     def evidence_index(self) -> list[dict[str, str]]:
         """Return path and digest of everything a decision reads, in one fixed order."""

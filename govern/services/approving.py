@@ -12,7 +12,8 @@ from govern.domain.ballot import (
     NAMESPACE,
     OWN_SIGNATURE,
     ballot,
-    reviewer_role,
+    own_key,
+    require_fit,
     signs_alone,
 )
 from govern.domain.evidence import EvidenceSet, decision_digest
@@ -21,17 +22,20 @@ from govern.errors import (
     NotFoundError,
     RefusedError,
     RevokedKeyError,
+    UntrustedSignerError,
     VerificationError,
 )
+from govern.services.own_keys import require_counting_on
 from govern.services.recording import Recorder
 from govern.services.tracing import statements_about
-from govern.transparency.encoding import format_time
-from govern.transparency.signer import spki
+from govern.transparency.encoding import format_time, parse_time
 from govern.transparency.sshsig import parse_sshsig, verify_sshsig
 from govern.transparency.verify import VerifiedStatement
 
 VOTES = ("approve", "reject", "dissent")
 COMMENT_CHARS_MAX = 10_000
+WORDS_AGE_MAX = timedelta(minutes=15)
+CLOCK_SKEW = timedelta(seconds=5)
 
 
 def newest_decision(index: StatementIndex, candidate: str) -> VerifiedStatement:
@@ -96,16 +100,65 @@ def vote(
         ConflictError: the decision was replaced, or is a denial that nobody can approve.
     """
     evidence, _ = under_review(recorder, decision)
-    reasons = vote_refusals(evidence, approver, choice, comment)
-    if reasons:
-        raise RefusedError(f"{approver} cannot {choice}: {reasons[0]}", reasons)
-    if sign is None and signs_alone(recorder.trust, approver):
-        why = "the trust file names a key of this person's own; sign with --ssh-key"
+    words = _words(recorder, evidence, approver, choice, comment, evidence_read)
+    if sign is not None:
+        return _record_signed(recorder, evidence, words, sign(ballot(words)))
+    if signs_alone(recorder.trust, approver):
+        why = "the trust file names a key of this person's own; sign with --ssh-key, or a passkey"
         raise RefusedError(f"{approver} cannot {choice}: {why}", [why])
+    return _record(recorder, evidence, words)
+
+
+def prepare(
+    recorder: Recorder,
+    decision: str,
+    *,
+    approver: str,
+    choice: str,
+    comment: str,
+    evidence_read: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return the predicate of a vote cast now; nothing is recorded.
+
+    Raises:
+        RefusedError, ConflictError: see ``vote``.
+    """
+    evidence, _ = under_review(recorder, decision)
+    return _words(recorder, evidence, approver, choice, comment, evidence_read)
+
+
+def cast(recorder: Recorder, words: Mapping[str, Any], signature: str) -> VerifiedStatement:
+    """Record a prepared vote with a signature by a key of the reviewer's own.
+
+    Args:
+        recorder: the lineage log's recorder.
+        words: what ``prepare`` returned.
+        signature: an armored SSHSIG signature over the ballot.
+
+    Raises:
+        RefusedError: the signature would not count, or the person may not vote any more.
+        ConflictError: the words are older than ``WORDS_AGE_MAX``, or the decision was replaced.
+    """
+    age = recorder.clock() - parse_time(words["approved_at"])
+    if not -CLOCK_SKEW <= age <= WORDS_AGE_MAX:
+        raise ConflictError("this vote was prepared too long ago; prepare it again")
+    evidence, _ = under_review(recorder, words["decision"])
+    _require_may(evidence, words["approver"], words["vote"], words["comment"])
+    return _record_signed(recorder, evidence, words, signature)
+
+
+def _words(
+    recorder: Recorder,
+    evidence: EvidenceSet,
+    approver: str,
+    choice: str,
+    comment: str,
+    evidence_read: Sequence[str],
+) -> dict[str, Any]:
+    _require_may(evidence, approver, choice, comment)
     assert evidence.decision is not None
-    assert evidence.candidate is not None
-    predicate: dict[str, Any] = {
-        "decision": decision,
+    return {
+        "decision": evidence.decision.digest,
         "decision_digest": decision_digest(evidence.decision),
         "approver": approver,
         "role": "reviewer",
@@ -114,32 +167,43 @@ def vote(
         "evidence_read": sorted(evidence_read),
         "approved_at": format_time(recorder.clock()),
     }
-    if sign is not None:
-        predicate[OWN_SIGNATURE] = _own_signature(recorder, approver, predicate, sign)
+
+
+def _require_may(evidence: EvidenceSet, approver: str, choice: str, comment: str) -> None:
+    reasons = vote_refusals(evidence, approver, choice, comment)
+    if reasons:
+        raise RefusedError(f"{approver} cannot {choice}: {reasons[0]}", reasons)
+
+
+def _record_signed(
+    recorder: Recorder, evidence: EvidenceSet, words: Mapping[str, Any], signature: str
+) -> VerifiedStatement:
+    _require_signature(recorder, words, signature, evidence.tier())
+    return _record(recorder, evidence, {**words, OWN_SIGNATURE: signature})
+
+
+def _record(
+    recorder: Recorder, evidence: EvidenceSet, predicate: Mapping[str, Any]
+) -> VerifiedStatement:
+    assert evidence.candidate is not None
     subject = [evidence.candidate.statement.subjects[0]]
-    return recorder.record(predicates.APPROVAL, subject, predicate, signer=approver)
+    return recorder.record(predicates.APPROVAL, subject, predicate, signer=predicate["approver"])
 
 
-def _own_signature(
-    recorder: Recorder,
-    approver: str,
-    predicate: Mapping[str, Any],
-    sign: Callable[[bytes], str],
-) -> str:
-    """Return the ballot's signature, refused before it is on record if it would not count."""
-    words = ballot(predicate)
-    text = sign(words)
+def _require_signature(recorder: Recorder, words: Mapping[str, Any], text: str, tier: str) -> None:
+    """Refuse a signature before it is on record if it would not count there."""
+    approver = words["approver"]
     try:
         signature = parse_sshsig(text)
-        verify_sshsig(signature, words, NAMESPACE)
+        verify_sshsig(signature, ballot(words), NAMESPACE)
+        key = own_key(signature, recorder.trust, approver, recorder.clock())
+        require_fit(signature, key, tier)
+        require_counting_on(recorder, approver, signature)
+    except UntrustedSignerError:
+        why = "the trust file does not name this key as the reviewer's own: `govern key enrol`"
+        raise RefusedError(f"{approver} cannot vote: {why}", [why]) from None
     except VerificationError as error:
         raise RefusedError(f"{approver}'s own signature: {error}", [str(error)]) from None
-    if spki(signature.key) not in recorder.trust.role_keys(
-        reviewer_role(approver), recorder.clock()
-    ):
-        why = "the trust file does not name this key as the reviewer's own: `govern key enrol`"
-        raise RefusedError(f"{approver} cannot vote: {why}", [why])
-    return text
 
 
 def vote_refusals(evidence: EvidenceSet, approver: str, choice: str, comment: str) -> list[str]:

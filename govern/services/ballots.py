@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
 from govern.domain import predicates
 from govern.domain.ballot import NAMESPACE, OWN_SIGNATURE, ballot
 from govern.errors import InvalidRequestError, NotFoundError
 from govern.services.recording import Recorder
-from govern.transparency.sshsig import parse_sshsig
+from govern.transparency.sshsig import parse_sshsig, public_line
 from govern.transparency.verify import VerifiedStatement
 
 
@@ -35,7 +33,7 @@ def ballot_files(recorder: Recorder, text: str) -> tuple[dict[str, bytes], str]:
             "`govern verify` and stock Sigstore tools read"
         )
     armored = str(predicate[OWN_SIGNATURE])
-    line = parse_sshsig(armored).key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    line = public_line(parse_sshsig(armored)).encode()
     files = {
         "ballot.json": ballot(predicate),
         "ballot.json.sig": armored.encode(),

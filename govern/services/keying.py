@@ -23,6 +23,7 @@ from govern.errors import InvalidRequestError, NotFoundError
 from govern.services.recording import Recorder
 from govern.transparency.canonical import parse_json
 from govern.transparency.encoding import b64, format_time
+from govern.transparency.passkey import Passkey
 from govern.transparency.signer import PublicKey, Signer, key_id, spki
 from govern.transparency.trust import TrustRoot
 from govern.transparency.trust_file import (
@@ -177,10 +178,26 @@ def add_gate(data: bytes, origin: str, role: str, maker: KeyMaker, *, now: datet
     return sign_trust(value, maker.roots())
 
 
-def enrol(data: bytes, person: str, public: PublicKey, maker: KeyMaker, *, now: datetime) -> bytes:
+def enrol(
+    data: bytes,
+    person: str,
+    public: PublicKey,
+    maker: KeyMaker,
+    *,
+    now: datetime,
+    passkey: Passkey | None = None,
+) -> bytes:
     """Return the next trust file, which names a key of a reviewer's own.
 
     From now on that person's votes count only if such a key signed them too.
+
+    Args:
+        data: the trust file in force.
+        person: the reviewer's address.
+        public: the key's public half.
+        maker: signs.
+        now: the present; the key's window begins.
+        passkey: where it is used, if it is a passkey.
 
     Raises:
         InvalidRequestError: no reviewer, or the key stands in the file already.
@@ -195,6 +212,7 @@ def enrol(data: bytes, person: str, public: PublicKey, maker: KeyMaker, *, now: 
         "role": reviewer_role(person),
         "publicKey": b64(spki(public)),
         "validFor": Window(at).to_json(),
+        **({"passkey": passkey.to_json()} if passkey else {}),
     }
     value["keys"].append(entry)
     return sign_trust(value, maker.roots())

@@ -5,7 +5,6 @@ It orders the services; what is decided is decided in the pure layers below.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -15,8 +14,7 @@ from govern.domain import predicates
 from govern.domain.assembling import as_of_date, evidence_document
 from govern.domain.check import CheckResult
 from govern.domain.decision import PolicyDecision
-from govern.domain.evidence import decision_digest
-from govern.errors import ConflictError, NotFoundError, RefusedError
+from govern.errors import ConflictError, NotFoundError
 from govern.policy.deciding import decide_as_of
 from govern.policy.document import Pack
 from govern.services import (
@@ -29,11 +27,11 @@ from govern.services import (
     waiving,
 )
 from govern.services.exporting import export_evidence
-from govern.services.ports import ApprovalRequest, Blobs, Store, Suspend
+from govern.services.ports import Blobs, Store, Suspend
 from govern.services.recording import Recorder
 from govern.services.reporting import check_report_kind
 from govern.services.tracing import ListedFile
-from govern.transparency.encoding import format_time
+from govern.services.voting import Voting
 from govern.transparency.signer import Signer
 from govern.transparency.verify import VerifiedStatement
 
@@ -42,7 +40,7 @@ GPU_CHECK_JOB = "check-gpu"  # of candidates whose card asks for CUDA
 REPORT_JOB = "report"
 
 
-class Operations:
+class Operations(Voting):
     """Every use case, over ports.
 
     Args:
@@ -214,75 +212,6 @@ class Operations:
         evidence = tracing.evidence_for(self.recorder, candidate)
         return evidence_document(evidence, as_of_date(self.recorder.clock()))
 
-    def request_approval(self, candidate: str, by: str, expected: str | None = None) -> str:
-        """Put the newest decision to reviewers; return the request's id.
-
-        Args:
-            candidate: the candidate digest.
-            by: who asks.
-            expected: the decision digest that `govern ci` printed; None: any.
-
-        Raises:
-            ConflictError: the decision is a denial or not the expected one, or a request
-                is open already.
-        """
-        index = tracing.statements_about(self.recorder, candidate)
-        decision = approving.newest_decision(index, candidate)
-        value = decision.statement.predicate["govern"]
-        own = decision_digest(decision)
-        if expected is not None and not hmac.compare_digest(own, expected):
-            raise ConflictError(
-                f"the service decided {own} as of {value['as_of']}, not {expected}; the "
-                "evidence, the packs or the day differ: decide again and compare"
-            )
-        if value["outcome"] == "deny":
-            raise ConflictError("the decision is deny; there is nothing to approve")
-        return self.store.add_request(
-            candidate=candidate,
-            decision=decision.digest,
-            decision_digest=own,
-            requested_by=by,
-            requested_at=format_time(self.recorder.clock()),
-            tier=str(value["approvals"]["tier"]),
-        )
-
-    def approve(
-        self,
-        request_id: str,
-        approver_email: str,
-        vote: str,
-        comment: str,
-        evidence_read: Sequence[str],
-        sign: Callable[[bytes], str] | None = None,
-    ) -> str:
-        """Record a vote (``approve``, ``reject`` or ``dissent``); return its digest."""
-        request = self._open_request(request_id)
-        statement = approving.vote(
-            self.recorder,
-            request.decision,
-            approver=approver_email,
-            choice=vote,
-            comment=comment,
-            evidence_read=evidence_read,
-            sign=sign,
-        )
-        evidence, _ = approving.under_review(self.recorder, request.decision)
-        if vote == "reject":
-            self.store.set_request_state(request_id, "rejected")
-        elif evidence.admission_problem() is None and vote == "approve":
-            self.store.set_request_state(request_id, "approved", expected="open")
-        return statement.digest
-
-    def withdraw_request(self, request_id: str, by: str) -> None:
-        """Withdraw an open request.
-
-        Raises:
-            RefusedError: another person asked for it.
-        """
-        if self._open_request(request_id).requested_by != by:
-            raise RefusedError(f"{by} did not ask for this approval and cannot withdraw it")
-        self.store.set_request_state(request_id, "withdrawn")
-
     def admit(
         self,
         candidate: str,
@@ -389,14 +318,6 @@ class Operations:
         job = self.store.add_job(REPORT_JOB, payload, candidate=candidate, requested_by=by)
         self._nudge()
         return job
-
-    def _open_request(self, request_id: str) -> ApprovalRequest:
-        request = self.store.request(request_id)
-        if request is None:
-            raise NotFoundError(f"no approval request {request_id}")
-        if request.state not in ("open", "approved"):
-            raise ConflictError(f"the approval request is {request.state}")
-        return request
 
     def _candidate(self, digest: str) -> VerifiedStatement:
         found = [item for item in self.recorder.about(digest) if item.kind == predicates.CANDIDATE]

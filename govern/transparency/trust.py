@@ -208,7 +208,11 @@ class TrustRoot:
 
     def role_keys(self, role: str, at: datetime) -> list[bytes]:
         """Return the keys for ``role`` that are valid at ``at``, encoded as the role has them."""
-        return [key.public_key for key in self.keys if key.role == role and key.valid.covers(at)]
+        return [key.public_key for key in self.keys_of(role, at)]
+
+    def keys_of(self, role: str, at: datetime) -> list[TrustedKey]:
+        """Return the keys for ``role`` that are valid at ``at``."""
+        return [key for key in self.keys if key.role == role and key.valid.covers(at)]
 
     def has_role(self, person: str, role: str) -> bool:
         """Say whether ``person`` (an e-mail address) holds ``role``."""

@@ -91,7 +91,8 @@ def key_entries(value: Mapping[str, Any]) -> list[KeyEntry]:
     for role, entry, held in _places(value):
         valid = Window.from_json(held["validFor"])
         public = _public_of(entry)
-        item = KeyEntry(role, _id_of(entry), algorithm_of(public), valid)
+        kind = f"passkey, {algorithm_of(public)}" if "passkey" in entry else algorithm_of(public)
+        item = KeyEntry(role, _id_of(entry), kind, valid)
         found[role, item.id, format_time(valid.start)] = item
     return sorted(found.values(), key=lambda item: (item.role, item.valid.start))
 

@@ -21,6 +21,7 @@ from govern.errors import MalformedError, SignatureError, UntrustedSignerError
 from govern.transparency.digest import check_digest, digest_of
 from govern.transparency.encoding import format_time, parse_time, unb64
 from govern.transparency.note import COSIGNATURE, NoteVerifier
+from govern.transparency.passkey import Passkey
 from govern.transparency.signer import certificate_key_id, raw_key_id
 
 ROOT_KEYS_MAX = 16
@@ -176,19 +177,22 @@ class TrustedKey:
 
     Raw Ed25519 for ``snapshot``; DER SubjectPublicKeyInfo (P-256) for ``release``, which
     signs model and data folders, and ``layout``, which signs in-toto layouts, and (P-256 or
-    Ed25519) for ``reviewer:ADDRESS``, a key of a reviewer's own that signs votes.
+    Ed25519) for ``reviewer:ADDRESS``, a key of a reviewer's own that signs votes; ``passkey``
+    says more of it where it is one.
     """
 
     role: str
     public_key: bytes
     valid: Window
+    passkey: Passkey | None = None
 
     @classmethod
     def from_json(cls, value: Any) -> TrustedKey:
         """Read an item of ``keys``."""
         raw = value["role"] == "snapshot"
         key = unb64(value["publicKey"], "key") if raw else _spki(value["publicKey"])
-        return cls(value["role"], key, Window.from_json(value["validFor"]))
+        passkey = Passkey.from_json(value["passkey"]) if "passkey" in value else None
+        return cls(value["role"], key, Window.from_json(value["validFor"]), passkey)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from govern.transparency.digest import digest_of, folder_digest, hex_of
 from govern.transparency.encoding import b64, format_time
 from govern.transparency.merkle import leaf_hash
 from govern.transparency.note import NoteSigner
+from govern.transparency.passkey import Passkey
 from govern.transparency.signer import PublicKey
 from govern.transparency.tiles import entries_path, entry_bundle, tiles_after
 from govern.transparency.tree import Tree
@@ -258,10 +259,12 @@ class Workshop:
         )
         return thief
 
-    def enrol(self, person: str, public: PublicKey) -> None:
+    def enrol(self, person: str, public: PublicKey, passkey: Passkey | None = None) -> None:
         """Name a reviewer's own key in the trust file."""
-        maker = KeyHome(self.folder, self.keys)
-        self._take_up(keying.enrol(self.trust_bytes, person, public, maker, now=self.clock()))
+        maker, now = KeyHome(self.folder, self.keys), self.clock()
+        self._take_up(
+            keying.enrol(self.trust_bytes, person, public, maker, now=now, passkey=passkey)
+        )
 
     def _take_up(self, data: bytes) -> None:
         self.trust_bytes, self.trust = data, TrustRoot.from_json(data)

@@ -9,6 +9,8 @@ from dossier_workshop import ROSA, TOMAS, Candidate, Workshop, answers
 from forging import Forged, Forger, begin, forgery, sealed
 
 from govern.domain.ballot import NAMESPACE, OWN_SIGNATURE, ballot
+from govern.transparency.passkey import PRESENT, SYNCED, VERIFIED
+from tests.support.passkeys import SoftPasskey
 from tests.support.ssh_keys import SshKey
 
 Change = Callable[[dict[str, Any], SshKey, SshKey], dict[str, Any]]
@@ -79,3 +81,36 @@ def approval_signed_with_a_revoked_ssh_key(forger: Forger) -> Forged:
 @forgery
 def approval_without_a_signature_after_the_ssh_key_was_revoked(forger: Forger) -> Forged:
     return in_rosas_name(forger, lambda vote, hers, mine: vote, revoked=True)
+
+
+def with_rosas_passkey(
+    forger: Forger, used: dict[str, Any], flags: int = PRESENT | VERIFIED
+) -> Forged:
+    """Return a dossier with a vote by Rosa's passkey, used as the service would refuse."""
+    shop, key = forger.shop(), SoftPasskey(flags=flags)
+    shop.enrol(ROSA, key.public, key.passkey)
+    item = begin(shop)
+    shop.record_vote(item, TOMAS)
+    record(
+        shop,
+        item,
+        lambda vote: {**vote, OWN_SIGNATURE: key.but(**used).sign(ballot(vote), NAMESPACE)},
+    )
+    shop.admit(item)
+    answers(shop, item)
+    return sealed(shop, item)
+
+
+@forgery
+def approval_by_a_passkey_without_its_user(forger: Forger) -> Forged:
+    return with_rosas_passkey(forger, {"flags": PRESENT})
+
+
+@forgery
+def approval_by_a_passkey_on_another_page(forger: Forger) -> Forged:
+    return with_rosas_passkey(forger, {"origin": "https://evil.example"})
+
+
+@forgery
+def approval_by_a_synced_passkey_in_the_top_tier(forger: Forger) -> Forged:
+    return with_rosas_passkey(forger, {}, PRESENT | VERIFIED | SYNCED)
