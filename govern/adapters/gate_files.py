@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +100,14 @@ def read_keys(gate: Path) -> dict[bytes, PayloadKey]:
         raise NotFoundError(f"the gate {gate.name} has no records") from None
 
 
-def read_records(gate: Path) -> Iterator[ArchivedRecord | None]:
+def read_records(
+    gate: Path, wanted: Callable[[int], bool] | None = None
+) -> Iterator[ArchivedRecord | None]:
     """Yield every record in order; None where it was erased.
+
+    Args:
+        gate: the gate's folder.
+        wanted: says of an index whether to yield it, the others are not opened; None: all.
 
     Raises:
         CompletenessError: one is missing.
@@ -120,6 +126,8 @@ def read_records(gate: Path) -> Iterator[ArchivedRecord | None]:
             if frame.index != expected:
                 raise CompletenessError(f"record {expected} is missing from gate {gate.name}")
             expected += 1
+            if wanted is not None and not wanted(frame.index):
+                continue
             key = keys.get(frame.key_id)
             erased = frame.erased or key is None
             yield None if erased or key is None else open_frame(frame, key.key)

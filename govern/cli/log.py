@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from govern.cli import log_erase, log_reconcile, log_witness
+from govern.cli import log_erase, log_reconcile, log_replay, log_witness
 from govern.cli.output import (
     JsonOption,
     new_app,
@@ -228,3 +228,4 @@ def _statement(bundle: bytes) -> Any:
 log_witness.register(app)
 log_erase.register(app)
 log_reconcile.register(app)
+log_replay.register(app)

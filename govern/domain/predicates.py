@@ -22,6 +22,7 @@ REVOCATION = "urn:govern:revocation:v1"
 RECALL = "urn:govern:recall:v1"
 WAIVER = "urn:govern:waiver:v1"
 WAIVER_REVOCATION = "urn:govern:waiver-revocation:v1"
+REPLAY = "urn:govern:replay:v1"
 ERASURE = "urn:govern:erasure:v1"
 SNAPSHOT = "urn:govern:snapshot:v1"
 ANCHOR = "urn:govern:anchor:v1"
@@ -49,6 +50,7 @@ NAMES = {
     RECALL: "recall",
     WAIVER: "waiver",
     WAIVER_REVOCATION: "waiver revocation",
+    REPLAY: "replay",
     ERASURE: "erasure",
     SNAPSHOT: "snapshot",
     ANCHOR: "anchor",

@@ -23,7 +23,7 @@ def _seconds(*words: str) -> float:
 
 
 @contextmanager
-def _demo() -> Iterator[Path]:
+def demo_home() -> Iterator[Path]:
     """Yield a folder with the demo's dossier: the one here, or a new one."""
     if (ROOT / "demo" / "dossier.zip").is_file():
         yield ROOT / "demo"
@@ -44,7 +44,7 @@ def bench_start() -> dict[str, Any]:
 
 
 def bench_demo_dossier() -> dict[str, Any]:
-    with _demo() as folder:
+    with demo_home() as folder:
         words = ("-m", "govern.verifier", str(folder / "dossier.zip"))
         rounds = [_seconds(*words, "--trust", str(folder / "trust.json")) for _ in range(ROUNDS)]
         size = (folder / "dossier.zip").stat().st_size / 1e6

@@ -244,3 +244,20 @@ def test_a_reviewer_votes_with_her_own_ssh_key_and_openssh_verifies_it(demo: Pat
     told = run("approval", "export", cast["statement"], "-o", "vote")
     done = subprocess.run(["sh", "-c", told["verify"]], cwd=tmp_path / "vote", capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "Good \"approval@govern\" signature for rosa@bank.example" in done.stdout
+
+
+def test_every_answer_of_the_gate_is_given_again_by_the_archived_model(
+    demo: Path, summary: dict, tmp_path: Path
+) -> None:
+    """After the others, for it adds a statement."""
+    done = govern("log", "replay", "--all", "--json", cwd=tmp_path, home=demo)
+    assert done.returncode == 0, done.stderr
+    (gate,) = json.loads(done.stdout)["gates"]
+    assert gate["counts"] == {
+        "exact": summary["inferences"]["requests"], "close": 0, "divergent": 0, "not replayed": 0,
+    }  # fmt: skip
+    assert gate["rows"] == summary["inferences"]["applications"]
+    shown = govern("lineage", "show", "loan-reduction", cwd=tmp_path, home=demo)
+    assert shown.returncode == 0, shown.stderr
+    missing = govern("log", "replay", "--log", "demo", "--index", "999999", cwd=tmp_path, home=demo)
+    assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)

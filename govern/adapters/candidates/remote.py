@@ -295,3 +295,12 @@ _PROTOCOLS: dict[str, tuple[Callable[..., Pair], Callable[[Server, Any], Pair]]]
     "invocations": (_invocations_body, _predictions),
     "json": (_json_body, _json_pair),
 }
+
+
+def read_pair(server: Server, value: Any) -> Pair:
+    """Return the labels, None where the protocol has none, and the scores of an answer.
+
+    Raises:
+        KeyError, TypeError, IndexError, ValueError: it is no answer of this protocol.
+    """
+    return _PROTOCOLS[server.protocol][1](server, value)
