@@ -7,8 +7,8 @@ than the as-of date enters it, so that CI, service, portal and verifier agree.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from govern.transparency.canonical import canonical_json
 from govern.transparency.digest import digest_of
@@ -17,10 +17,10 @@ OUTCOMES = ("allow", "deny", "review")
 STATUSES = ("pass", "fail", "uncertain", "error", "not-applicable", "waived")
 
 
-@dataclass(frozen=True, slots=True)
-class RuleResult:
+class RuleResult(NamedTuple):
     """What one rule said (about one item, where the rule looks at several).
 
+    A named tuple: a decision makes a hundred of them, each in a tenth of a dataclass's time.
     ``change`` names one evidence path, its value and the nearest value under which the
     rule, evaluated again, passes. ``waiver`` is the terms digest of the waiver relied on.
     """
@@ -73,8 +73,8 @@ class RuleResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object."""
-        value = asdict(self)
-        return {**value, "reads": list(self.reads), "evidence": list(self.evidence)}
+        value = self._asdict() | {"reads": list(self.reads), "evidence": list(self.evidence)}
+        return value if self.change is None else value | {"change": dict(self.change)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ A pack is immutable: its digest covers its exact bytes. The format is described 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from govern.errors import PolicyError
-from govern.policy.expressions import Expression, compile_expression
+from govern.policy.expressions import Expression, Joined, bound, compile_expression
 from govern.policy.reading import Source, at, choice, compose, day, fields, place_within, plain
 from govern.transparency.digest import digest_of
 
@@ -76,7 +76,7 @@ class Rule:
     require: Expression
     optional: Mapping[str, Expression]
     asked: tuple[str, ...]
-    together: Expression
+    together: Joined
     line: int
 
     def named(self, name: str) -> Expression:
@@ -86,7 +86,12 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """One policy pack: dated, cited, immutable; its digest covers its exact bytes."""
+    """One policy pack: dated, cited, immutable; its digest covers its exact bytes.
+
+    ``together`` gives every rule's ``together`` as one list, in one evaluation, null where
+    a rule's ``when`` is false. It errs where anything in it errs: then each rule is evaluated
+    alone.
+    """
 
     id: str
     version: str
@@ -101,6 +106,7 @@ class Pack:
     params: Mapping[str, Any]
     approvals: Mapping[str, Any]
     rules: tuple[Rule, ...]
+    together: Joined
     digest: str
     source: bytes
     meta: Mapping[str, Any]
@@ -132,6 +138,7 @@ def load_pack(data: bytes, where: str = "policy.yaml") -> Pack:
     _check_names(value, nodes, source)
     params = value.get("params", {})
     starts, ends = _dates(value, nodes, source)
+    rules = _rules(nodes["rules"], source, params)
     return Pack(
         id=value["id"],
         version=value["version"],
@@ -147,7 +154,8 @@ def load_pack(data: bytes, where: str = "policy.yaml") -> Pack:
         else None,
         params=params,
         approvals=_approvals(nodes.get("approvals"), source),
-        rules=_rules(nodes["rules"], source, params),
+        rules=rules,
+        together=_all_together(rules, params),
         digest=digest_of(data),
         source=data,
         meta=value,
@@ -290,9 +298,17 @@ def _declared(name: str, place: str) -> Expression:
 
 def _together(
     compiled: Mapping[str, Expression], asked: tuple[str, ...], params: Mapping[str, Any]
-) -> Expression:
-    """Compile several expressions as one; each stands on its own lines, for its comments."""
+) -> Joined:
+    """Join a rule's expressions; each stands on its own lines, for its comments."""
     texts = ",\n".join(f"{compiled[key].text}\n" for key in asked)
     items = compiled.get("for_each")
     text = f"[{texts}]" if items is None else f"({items.text}\n).map(item, [{texts}])"
-    return compile_expression(text, "the rule's expressions together", params, chars_max=None)
+    return Joined(bound(text, params))
+
+
+def _all_together(rules: Sequence[Rule], params: Mapping[str, Any]) -> Joined:
+    texts = []
+    for rule in rules:
+        when, text = rule.optional.get("when"), rule.together.text
+        texts.append(f"({bound(when.text, params)}\n) ? {text} : null" if when else text)
+    return Joined("[" + ",\n".join(texts) + "]")

@@ -128,7 +128,14 @@ def _evaluate_pack(asked: _Asked) -> list[RuleResult] | None:
     if isinstance(applies, Failed):
         text = f"cannot be evaluated: {applies.message}"
         return [_about_pack(pack, "applies", "Whether this pack applies", text)]
-    return [result for rule in pack.rules for result in _evaluate_rule(asked, rule)]
+    found = pack.together.evaluate(asked.inputs)
+    if isinstance(found, Failed):  # something errs: what, each rule says for itself
+        return [result for rule in pack.rules for result in _evaluate_rule(asked, rule)]
+    return [
+        result
+        for rule, values in zip(pack.rules, found, strict=True)
+        for result in _results(asked, rule, values)
+    ]
 
 
 def _outcome(results: Sequence[RuleResult]) -> str:
@@ -146,25 +153,24 @@ def _outcome(results: Sequence[RuleResult]) -> str:
 def _evaluate_rule(asked: _Asked, rule: Rule) -> list[RuleResult]:
     when = rule.optional.get("when")
     wanted = when.truth(asked.inputs) if when else True
-    if wanted is False:
-        return [_result(asked, rule, "not-applicable", message="does not apply here")]
     if isinstance(wanted, Failed):
         return [_result(asked, rule, "error", message=wanted.message)]
-    if "for_each" not in rule.optional:
-        return [_evaluate_once(asked, rule)]
-    return _evaluate_list(asked, rule)
+    return _results(asked, rule, rule.together.evaluate(asked.inputs) if wanted else None)
 
 
-def _evaluate_once(asked: _Asked, rule: Rule) -> RuleResult:
-    values = rule.together.evaluate(asked.inputs)
+def _results(asked: _Asked, rule: Rule, values: Any) -> list[RuleResult]:
+    """Judge what a rule's expressions gave: ``Failed`` where one errs, None for none of them."""
+    if values is None:
+        return [_result(asked, rule, "not-applicable", message="does not apply here")]
+    if "for_each" in rule.optional:
+        return _evaluate_list(asked, rule, values)
     if isinstance(values, Failed):  # one of them errs: which one, each says for itself
         values = [rule.named(key).evaluate(asked.inputs) for key in rule.asked]
-    return _judge(asked, rule, dict(zip(rule.asked, values, strict=True)), None)
+    return [_judge(asked, rule, dict(zip(rule.asked, values, strict=True)), None)]
 
 
-def _evaluate_list(asked: _Asked, rule: Rule) -> list[RuleResult]:
-    """Evaluate over the list at once; item by item where one of them errs."""
-    rows = rule.together.evaluate(asked.inputs)
+def _evaluate_list(asked: _Asked, rule: Rule, rows: Any) -> list[RuleResult]:
+    """Judge a list's items, evaluated at once; item by item where one of them errs."""
     calm = not isinstance(rows, Failed) and all(_calm(rule, row) for row in rows)
     items = rows if calm else rule.optional["for_each"].evaluate(asked.inputs)
     if isinstance(items, Failed):

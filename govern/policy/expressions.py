@@ -15,7 +15,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from cel_expr_python import cel
@@ -96,6 +96,30 @@ class Expression:
         return as_number(self.evaluate(inputs))
 
 
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Several expressions as one, parameters written out; compiled when first evaluated.
+
+    Each of them compiles alone. Together they may be more than CEL takes: then this gives
+    ``Failed``, as it does where one of them errs, and each is to be evaluated alone.
+    """
+
+    text: str
+
+    def evaluate(self, inputs: Inputs) -> Any:
+        """Return their values, or ``Failed``."""
+        compiled = _joined(self.text)
+        return compiled.evaluate(inputs) if compiled else Failed("too much to evaluate at once")
+
+
+@lru_cache(maxsize=1024)
+def _joined(text: str) -> Expression | None:
+    try:
+        return Expression(text, _environment().compile(text))
+    except RuntimeError:
+        return None
+
+
 def _owned(value: Any) -> Any:
     """Return a value that CEL gave, its nulls paid for.
 
@@ -142,7 +166,6 @@ def compile_expression(
     where: str,
     params: Mapping[str, Any] | None = None,
     place: Callable[[int], str] | None = None,
-    chars_max: int | None = EXPRESSION_CHARS_MAX,
 ) -> Expression:
     """Compile one expression.
 
@@ -151,13 +174,12 @@ def compile_expression(
         where: what to say in errors before the place.
         params: the pack's parameters, bound as constants; None leaves ``params`` a variable.
         place: names the file position of a character of ``text``, for errors.
-        chars_max: the most characters; None for text made of expressions within the limit.
 
     Raises:
         PolicyError: it is too long or does not compile; the sentence says where.
     """
-    if chars_max is not None and len(text) > chars_max:
-        raise PolicyError(f"{where}: an expression has at most {chars_max} characters")
+    if len(text) > EXPRESSION_CHARS_MAX:
+        raise PolicyError(f"{where}: an expression has at most {EXPRESSION_CHARS_MAX} characters")
     try:
         compiled = _environment().compile(text if params is None else bound(text, params))
     except RuntimeError:

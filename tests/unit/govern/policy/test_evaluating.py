@@ -1,4 +1,4 @@
-"""What makes decisions quick changes no decision: one evaluation a rule, constants, short branches."""
+"""What makes decisions quick changes no decision: one evaluation a pack, constants, short branches."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from govern.policy import repair
 from govern.policy.cases import apply_changes
 from govern.policy.document import Pack, load_pack
 from govern.policy.evaluate import evaluate
-from govern.policy.expressions import EVIDENCE_VARIABLES, Inputs, compile_expression
+from govern.policy.expressions import EVIDENCE_VARIABLES, Failed, Inputs, Joined, compile_expression
 from tests.support.packs import shipped_cases, shipped_evidence, shipped_packs
 
-BROKEN = compile_expression("1 / 0 == 0", "broken", {})
+BROKEN = Joined("1 / 0 == 0")
 PACK = """id: p
 version: "1"
 title: t
@@ -50,12 +50,23 @@ def decide(rule: str) -> str:
     return evaluate([pack], {"candidate": {"digest": "x"}}, datetime(2026, 11, 25, tzinfo=UTC)).rules[0].status
 
 
-def test_one_evaluation_a_rule_decides_as_one_an_expression() -> None:
+def test_one_evaluation_a_pack_decides_as_one_a_rule_and_as_one_an_expression() -> None:
+    by_rule = [dataclasses.replace(pack, together=BROKEN) for pack in shipped_packs()]
     alone = [
         dataclasses.replace(pack, rules=tuple(dataclasses.replace(rule, together=BROKEN) for rule in pack.rules))
-        for pack in shipped_packs()
+        for pack in by_rule
     ]
-    assert digests(alone) == digests(shipped_packs())
+    assert digests(alone) == digests(by_rule) == digests(shipped_packs())
+
+
+def test_what_does_not_compile_together_is_evaluated_alone() -> None:
+    rule = "  - {id: rN, title: t, citation: c, severity: deny, message: m, require: \"TEXT\"}\n"
+    long = " && ".join(["candidate.digest == 'x'"] * 120)
+    rules = "".join(rule.replace("rN", f"r{number}").replace("TEXT", long) for number in range(60))
+    pack = load_pack((PACK.split("  - id: r")[0] + rules).encode())
+    assert isinstance(pack.together.evaluate(Inputs({"candidate": {"digest": "x"}}, "2026-11-25")), Failed)
+    decision = evaluate([pack], {"candidate": {"digest": "x"}}, datetime(2026, 11, 25, tzinfo=UTC))
+    assert decision.outcome == "allow" and len(decision.rules) == 60
 
 
 def test_a_short_branch_names_the_same_change_as_the_whole_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
