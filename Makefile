@@ -4,6 +4,9 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 ONLY ?=
 T ?=
+# Tests run side by side, a file at a time, on every core up to four (WORKERS=0: in one process).
+WORKERS ?= auto
+SIDE_BY_SIDE := -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup setup-test demo up test check bench soak clean
 
@@ -24,7 +27,7 @@ up: setup ## Serve the demo's portal, worker and gate until Ctrl-C
 	@.venv/bin/govern up
 
 test: setup-test ## Run the tests (T="-k name" to choose)
-	@$(PY) -m pytest $(T)
+	@$(PY) -m pytest $(SIDE_BY_SIDE) $(T)
 
 check: setup-test ## Lint, types, import contracts, documents
 	@$(PY) scripts/check.py

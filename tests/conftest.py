@@ -12,11 +12,32 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 MARKERS = ("unit", "functional", "integration", "conformance", "bench", "soak")
+# Workers take whole files in the order of collection (``--dist loadfile``): what takes longest
+# goes first, so that no worker begins a long file when the other has nothing left.
+LONGEST_FIRST = (
+    "functional/test_demo.py",
+    "integration/test_report_pdf.py",
+    "functional/gate/",
+    "conformance/test_forgeries.py",
+    "functional/test_portal_",
+    "integration/",
+    "functional/",
+    "properties/",
+    "conformance/",
+)
+
+
+def place(item: pytest.Item) -> int:
+    """Return how early a test's file is handed out, 0 first."""
+    name = item.path.relative_to(ROOT / "tests").as_posix()
+    found = (at for at, start in enumerate(LONGEST_FIRST) if name.startswith(start))
+    return next(found, len(LONGEST_FIRST))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test after the folder it lives in."""
+    """Mark each test after the folder it lives in; put the longest files first."""
     tests = ROOT / "tests"
+    items.sort(key=place)
     for item in items:
         if item.path.is_relative_to(tests):
             folder = item.path.relative_to(tests).parts[0]

@@ -14,8 +14,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from reports.content import build_document
 from reports.errors import ReportError
-from reports.render import render_report
+from reports.html import body_identity, to_html
+from reports.render import RenderedReport, render_report
 
 sys.path.insert(0, str(Path(__file__).parent))
 from verapdf import failures
@@ -49,12 +51,27 @@ def seal() -> tuple[bytes, bytes]:
     return pem, cert.public_bytes(serialization.Encoding.PEM)
 
 
-def test_sealed_report_is_archivable_accessible_and_valid(tmp_path: Path, seal) -> None:
+@pytest.fixture(scope="module")
+def plain() -> RenderedReport:
+    return render_report(FACTS, attachments=FILES, created_at=AT)
+
+
+@pytest.fixture(scope="module")
+def sealed(seal) -> bytes:
     report = render_report(
         FACTS, key_pem=seal[0], cert_chain_pem=seal[1], attachments=FILES, created_at=AT
     )
+    return report.pdf
+
+
+def html_of(facts: dict) -> str:
+    """Return the words of a report as ``render_report`` does, without laying out its pages."""
+    return to_html(build_document({**facts, "created_at": AT}))
+
+
+def test_sealed_report_is_archivable_accessible_and_valid(tmp_path: Path, sealed: bytes) -> None:
     path = tmp_path / "report.pdf"
-    path.write_bytes(report.pdf)
+    path.write_bytes(sealed)
     assert failures(path, "3a") == {}
     assert failures(path, "ua1") == {}
     assert shutil.which("pdfsig"), "pdfsig is missing: apt install poppler-utils"
@@ -62,7 +79,7 @@ def test_sealed_report_is_archivable_accessible_and_valid(tmp_path: Path, seal) 
     assert "Signature is Valid" in said and "Total document signed" in said
 
 
-def test_pyhanko_accepts_the_seal_and_notices_a_changed_byte(seal) -> None:
+def test_pyhanko_accepts_the_seal_and_notices_a_changed_byte(seal, sealed: bytes) -> None:
     from io import BytesIO
 
     from pyhanko.pdf_utils.reader import PdfFileReader
@@ -71,7 +88,7 @@ def test_pyhanko_accepts_the_seal_and_notices_a_changed_byte(seal) -> None:
 
     from reports.signing import certificates_of
 
-    pdf = render_report(FACTS, key_pem=seal[0], cert_chain_pem=seal[1], created_at=AT).pdf
+    pdf = sealed
     at = pdf.index(b"/Producer") if b"/Producer" in pdf else 2000
     roots = ValidationContext(trust_roots=certificates_of(seal[1]))
     for data, good in ((pdf, True), (pdf[: at + 1] + b"Q" + pdf[at + 2 :], False)):
@@ -80,24 +97,33 @@ def test_pyhanko_accepts_the_seal_and_notices_a_changed_byte(seal) -> None:
         assert (status.intact and status.bottom_line) is good
 
 
-def test_body_is_byte_identical_on_repeat_and_changes_with_the_facts() -> None:
-    first = render_report(FACTS, attachments=FILES, created_at=AT)
-    assert first.pdf == render_report(FACTS, attachments=FILES, created_at=AT).pdf
+def test_body_is_byte_identical_on_repeat_and_changes_with_the_facts(
+    plain: RenderedReport, hostile: RenderedReport
+) -> None:
+    assert plain.pdf == render_report(FACTS, attachments=FILES, created_at=AT).pdf
+    assert plain.html == html_of(FACTS)
+    assert hostile.body_digest != plain.body_digest
     other = copy.deepcopy(FACTS)
     other["decision"]["value"]["outcome"] = "deny"
-    assert render_report(other, attachments=FILES, created_at=AT).body_digest != first.body_digest
+    assert body_identity(html_of(other)) != body_identity(plain.html)
 
 
-def test_hostile_rtl_and_emoji_fields_and_200_groups_stay_a_compliant_page(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def hostile() -> RenderedReport:
     facts = copy.deepcopy(FACTS)
     bad = '<img src="http://evil.example/x.png"><style>@import url(file:///etc/passwd)</style>'
     facts["candidate"]["name"] = bad
     facts["approvals"][0]["approver"] = "\u202e\u05e9\u05dc\u05d5\u05dd 🧑‍⚖️ \u4e2d"
     race = facts["checks"]["fairness"]["result"]["metrics"]["features"]["race"]
     race["groups"] = [{**race["groups"][0], "group": f"group {i} " + "x" * 90} for i in range(200)]
-    report = render_report(facts, created_at=AT)
-    assert "<img" not in report.html and "&lt;img" in report.html
-    (tmp_path / "r.pdf").write_bytes(report.pdf)
+    return render_report(facts, created_at=AT)
+
+
+def test_hostile_rtl_and_emoji_fields_and_200_groups_stay_a_compliant_page(
+    tmp_path: Path, hostile: RenderedReport
+) -> None:
+    assert "<img" not in hostile.html and "&lt;img" in hostile.html
+    (tmp_path / "r.pdf").write_bytes(hostile.pdf)
     assert failures(tmp_path / "r.pdf", "3a") == {}
 
 
@@ -132,7 +158,7 @@ def test_rules_that_hold_do_not_print_what_a_failure_would_mean() -> None:
     facts["decision"]["value"]["rules"] = [
         held, {**alike, "subject": "income"}, {**alike, "subject": "age"},
     ]  # fmt: skip
-    html = render_report(facts, created_at=AT).html
+    html = html_of(facts)
     assert "This must not be read." not in html
     assert html.count("A person must explain.") == 2, "once in the summary, once in section 2"
     assert "[income, age]" in html and "not met, advice" in html
@@ -143,12 +169,12 @@ def test_what_people_declared_is_printed_with_their_name() -> None:
     facts["declarations"] = [
         {"name": "monitoring_plan", "answer": "Every week.", "by": "evan@bank.example", "on": "2026-11-20"}
     ]
-    html = render_report(facts, created_at=AT).html
+    html = html_of(facts)
     assert "Monitoring plan" in html and "Every week." in html and "evan@bank.example" in html
 
 
 def test_words_claim_no_more_than_evidence_shows() -> None:
-    html = render_report(FACTS, created_at=AT).html.lower()
+    html = html_of(FACTS).lower()
     for claim in (
         "bias-free",
         "unbiased",
