@@ -5,7 +5,7 @@ PY := .venv/bin/python
 ONLY ?=
 T ?=
 # Tests run side by side, a file at a time, on every core up to four (WORKERS=0: in one process).
-WORKERS ?= auto
+WORKERS ?= logical
 SIDE_BY_SIDE := -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup setup-test demo up test check bench soak clean

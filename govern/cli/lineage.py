@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from govern.cli.lineage_importing import import_runs, list_sources
 from govern.cli.output import (
     ByOption,
     JsonOption,
@@ -19,6 +20,8 @@ from govern.cli.output import (
 from govern.errors import InvalidRequestError
 
 app = new_app("Lineage: what came from what. Example: GOVERN_HOME=demo govern lineage show NAME")
+app.command("import")(import_runs)
+app.command("sources")(list_sources)
 Target = Annotated[str, typer.Argument(help="Digest or its beginning, name, key id or address.")]
 RecordsOption = Annotated[bool, typer.Option(help="Count the records in gates as well.")]
 FORMATS = ("json", "svg", "dot")

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from govern.domain import predicates
-from govern.domain.closure import materials, trained_by
+from govern.domain.closure import materials, told_by, trained_by
 from govern.domain.evidence import EvidenceSet, decision_value
 from govern.domain.voiding import counts, require_not_void, resting_on
 from govern.domain.waiver import is_revoked
@@ -243,7 +243,7 @@ def _lineage_document(evidence: EvidenceSet) -> dict[str, Any]:
         if item.kind == predicates.DATASET:
             datasets.append(row)
         elif item.statement.has_subject(evidence.digest):
-            training.append({**row, "by": trained_by(item)})
+            training.append({**row, "by": trained_by(item), **told_by(item)})
         else:
             features.append(row)
     return {

@@ -6,9 +6,11 @@ statements that are verified already; it invents nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from govern.domain import predicates
+from govern.domain.source_run import LEVELS
 from govern.transparency.verify import VerifiedStatement
 
 
@@ -53,3 +55,25 @@ def trained_by(run: VerifiedStatement) -> str | None:
         return None
     person = definition.get("internalParameters", {}).get("trained_by")
     return person if isinstance(person, str) else None
+
+
+def told_by(run: VerifiedStatement) -> dict[str, Any]:
+    """Return who told of a training run, how far to believe it, and what does not fit.
+
+    ``level`` is ``declared`` where nothing better is recorded (``govern.domain.source_run``).
+    """
+    internal = run.statement.predicate.get("buildDefinition", {}).get("internalParameters", {})
+    source = internal.get("source")
+    source = source if isinstance(source, Mapping) else {}
+    level = source.get("level")
+    return {
+        "source": str(source.get("name", "")),
+        "level": level if level in LEVELS else "declared",
+        "marks": [str(text) for text in _texts(internal, "marks")],
+        "unknown": [str(text) for text in _texts(internal, "gaps")],
+    }
+
+
+def _texts(internal: Mapping[str, Any], key: str) -> list[Any]:
+    found = internal.get(key)
+    return found if isinstance(found, list) else []

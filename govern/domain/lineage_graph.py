@@ -40,6 +40,7 @@ class Gap:
         kind: the kind of node that is missing.
         digest: the digest it asks by; None where it names none.
         sentence: all of it for a person.
+        noted: the source of a run named it itself; no node stands where it opens.
     """
 
     asked_by: tuple[str, ...]
@@ -47,6 +48,7 @@ class Gap:
     kind: str
     digest: str | None
     sentence: str
+    noted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,8 @@ class LineageGraph:
 
     def _narrowed(self, gap: Gap, kept: frozenset[str]) -> Gap | None:
         askers = [self.nodes[id_] for id_ in gap.asked_by if id_ in kept]
+        if gap.noted:
+            return gap if askers else None
         return _gap(askers, gap.what, gap.kind, gap.digest) if askers else None
 
     def _known(self, ids: Iterable[str]) -> frozenset[str]:
@@ -150,6 +154,7 @@ def build_graph(statements: Iterable[Recorded], served: Iterable[Served] = ()) -
     answers = _Answers(found)
     edges: set[Edge] = set()
     asked: dict[tuple[str, str | None], tuple[str, str, list[Node]]] = {}
+    notes: list[Gap] = []
     for node in found:
         met = [(item, answers.to(item) - {node.id}) for item in node.reads]
         edges |= {(source, node.id) for _, sources in met for source in sources}
@@ -159,8 +164,9 @@ def build_graph(statements: Iterable[Recorded], served: Iterable[Served] = ()) -
         if not wanted and _breaks_rule(node, met, nodes):
             kind, what = _RULES[node.kind]
             asked[node.id, None] = (what, kind, [node])
+        notes += [_noted(node, text) for text in node.notes]
     gaps = [_gap(askers, what, kind, key[1]) for key, (what, kind, askers) in asked.items()]
-    return LineageGraph(nodes, tuple(sorted(edges)), tuple(gaps))
+    return LineageGraph(nodes, tuple(sorted(edges)), (*gaps, *notes))
 
 
 class _Answers:
@@ -200,6 +206,10 @@ def _gap(askers: Sequence[Node], what: str, kind: str, digest: str | None) -> Ga
         else f"{what[:80]} {digest[:71]} is not recorded; {first}{more} for it"
     )
     return Gap(tuple(node.id for node in askers), what, kind, digest, sentence)
+
+
+def _noted(node: Node, text: str) -> Gap:
+    return Gap((node.id,), text, node.kind, None, f"{node.words()}: {text}", noted=True)
 
 
 _RULES = {

@@ -131,6 +131,7 @@ class Node:
     people: tuple[tuple[str, str], ...] = ()
     reads: tuple[Reference, ...] = ()
     files: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -182,6 +183,7 @@ def read_node(item: Recorded) -> Node | None:
         people=tuple(sorted({pair for pair in people if pair[1]})),
         reads=tuple(reads),
         files=tuple(_files(predicate)) if kind == "signature" else (),
+        notes=tuple(_notes(predicate)) if kind == "training" else (),
     )
 
 
@@ -355,6 +357,13 @@ def _materials(predicate: Mapping[str, Any], kind: str) -> list[Reference]:
         if digest:
             found.append(Reference(digest, _text(row, "name") or "material", kind, MAKERS))
     return found
+
+
+def _notes(predicate: Mapping[str, Any]) -> list[str]:
+    """Return what a run's source said that it does not know, and what did not fit."""
+    internal = _object(_object(predicate, "buildDefinition"), "internalParameters")
+    rows = [internal.get(key) for key in ("gaps", "marks")]
+    return [text for row in rows if isinstance(row, list) for text in row if isinstance(text, str)]
 
 
 def _quoted(predicate: Mapping[str, Any], key: str, what: str, kind: str) -> list[Reference]:

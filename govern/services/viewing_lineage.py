@@ -78,6 +78,7 @@ def graph_view(graph: LineageGraph) -> View:
         "missing": [
             {"id": f"gap:{place}", "kind": gap.kind, "label": gap.what, "asked_by": asker}
             for place, gap in enumerate(shown.gaps)
+            if not gap.noted
             for asker in [next(id_ for id_ in gap.asked_by if id_ in shown.nodes)]
         ],
     }

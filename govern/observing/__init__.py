@@ -1,0 +1,1 @@
+"""What ``govern.recorder`` sees: code, environment, tables and models. Imports stay lazy."""

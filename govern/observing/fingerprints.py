@@ -1,0 +1,60 @@
+"""Digest and profile of what a run names: files by streaming, values in memory by their bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from govern.adapters.hashing import hash_files, list_folder
+from govern.domain.source_run import Bytes
+from govern.errors import InvalidRequestError
+from govern.observing.tables import TABLES, profile_files, value_digest
+from govern.transparency.digest import folder_digest
+
+FILES_MAX = 100_000
+
+
+def fingerprint(name: str, path: Path, groups: Sequence[str] = ()) -> Bytes:
+    """Return a data set's files, root digest and profile; nothing is loaded whole.
+
+    Raises:
+        InvalidRequestError: there is no file, a link, or no table though groups are asked for.
+    """
+    named = files_of(path)
+    hashed = [(file.name, file.digest) for file in hash_files(named)]
+    tables = any(place.suffix in TABLES for place in named.values())
+    if groups and not tables:
+        raise InvalidRequestError(f"{path} holds no table to count groups in")
+    profile = profile_files([named[name] for name, _ in hashed], groups)
+    size = sum(place.stat().st_size for place in named.values())
+    return Bytes(
+        name, folder_digest(hashed), tuple(hashed), {**profile, "bytes": size}, str(path.absolute())
+    )
+
+
+def made(name: str, value: Any) -> Bytes:
+    """Return the fingerprint of features: a file's own digest, a folder's root, a value's own."""
+    if isinstance(value, str | Path):
+        path = Path(value)
+        found = fingerprint(name, path)
+        digest = found.files[0][1] if path.is_file() else found.digest
+        return Bytes(name, digest, (), found.profile, found.path)
+    digest, profile = value_digest(value)
+    return Bytes(name, digest, (), profile)
+
+
+def files_of(path: Path) -> dict[str, Path]:
+    """Return the files of a data set by the names that they go under.
+
+    Raises:
+        InvalidRequestError: see ``fingerprint``.
+    """
+    if path.is_symlink() or not path.exists():
+        raise InvalidRequestError(f"{path} is not a file or folder")
+    if path.is_file():
+        return {path.name: path}
+    return {
+        found.relative_to(path).as_posix(): found
+        for found in list_folder(path, files_max=FILES_MAX)
+    }
