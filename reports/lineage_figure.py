@@ -14,6 +14,7 @@ from reports.drawing import Drawing
 
 ORDER = (
     "signature",
+    "run",
     "data",
     "features",
     "training",

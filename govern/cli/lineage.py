@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from govern.cli.lineage_importing import import_runs, list_sources
+from govern.cli.lineage_importing import import_runs, list_sources, settle_events
 from govern.cli.output import (
     ByOption,
     JsonOption,
@@ -22,6 +22,7 @@ from govern.errors import InvalidRequestError
 app = new_app("Lineage: what came from what. Example: GOVERN_HOME=demo govern lineage show NAME")
 app.command("import")(import_runs)
 app.command("sources")(list_sources)
+app.command("settle")(settle_events)
 Target = Annotated[str, typer.Argument(help="Digest or its beginning, name, key id or address.")]
 RecordsOption = Annotated[bool, typer.Option(help="Count the records in gates as well.")]
 FORMATS = ("json", "svg", "dot")

@@ -57,6 +57,17 @@ def trained_by(run: VerifiedStatement) -> str | None:
     return person if isinstance(person, str) else None
 
 
+def committed_by(internal: object) -> tuple[str, ...]:
+    """Return who committed the code of a training run, by its internal parameters.
+
+    Addresses only, in lower case, as ``govern.domain.code_review`` writes them.
+    """
+    review = internal.get("review") if isinstance(internal, Mapping) else None
+    people = review.get("authors") if isinstance(review, Mapping) else None
+    rows = people if isinstance(people, list) else []
+    return tuple(person for person in rows if isinstance(person, str) and "@" in person)
+
+
 def told_by(run: VerifiedStatement) -> dict[str, Any]:
     """Return who told of a training run, how far to believe it, and what does not fit.
 

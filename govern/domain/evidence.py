@@ -28,7 +28,7 @@ from typing import Any
 
 from govern.domain import predicates
 from govern.domain.ballot import require_own_signature
-from govern.domain.closure import lineage_gaps, trained_by
+from govern.domain.closure import committed_by, lineage_gaps, trained_by
 from govern.domain.waiver import end_of, relied_on, waiver_rows
 from govern.errors import EvidenceError, ExpiredError, UntrustedSignerError
 from govern.transparency.canonical import canonical_json
@@ -168,7 +168,7 @@ class EvidenceSet:
         if _text(approval, "approver") != approval.signer:
             raise EvidenceError("the approval was not signed by the approver it names")
         self.trust.require_role(approval.signer, "reviewer", "the approval")
-        barred = self.barred().get(approval.signer)
+        barred = self.reason_against(approval.signer)
         if barred:
             raise EvidenceError(f"{approval.signer} cannot approve: {barred}")
         if approval.signer in {item.signer for item in self.approvals}:
@@ -218,6 +218,9 @@ class EvidenceSet:
             person = trained_by(run)
             if person:
                 reasons.setdefault(person, "trained the model")
+            definition = run.statement.predicate.get("buildDefinition", {})
+            for author in committed_by(definition.get("internalParameters")):
+                reasons.setdefault(author, "committed the code that trained the model")
         for check in self.checks.values():
             reasons.setdefault(check.signer, "ran the checks")
         if self.decision is not None:
@@ -228,6 +231,11 @@ class EvidenceSet:
                 for person in row.get("granted_by", []):
                     reasons.setdefault(str(person), "granted a waiver that the decision relies on")
         return reasons
+
+    def reason_against(self, person: str) -> str | None:
+        """Return why a person may not approve, or None; tools write addresses in any case."""
+        reasons = self.barred()
+        return reasons.get(person) or reasons.get(person.lower())
 
     def admission_problem(self) -> str | None:
         """Say why the loaded decision and votes do not permit an admission, or None."""

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from govern.domain import predicates
+from govern.domain.openlineage import asks
 from govern.transparency.encoding import format_time
 from govern.transparency.statement import Statement
 from govern.transparency.verify import VerifiedStatement
 
 KINDS = (
     "signature",
+    "run",
     "data",
     "features",
     "training",
@@ -32,13 +34,14 @@ KINDS = (
     "serving",
 )
 RANK = {kind: place for place, kind in enumerate(KINDS)}
-MAKERS = frozenset(("signature", "data", "features", "training", "model"))
+MAKERS = frozenset(("signature", "run", "data", "features", "training", "model"))
 _BUILDS = frozenset(("features", "training"))
 _MODEL = frozenset(("model",))
 _ALL = frozenset(KINDS)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 WORDS = {
     "signature": "signed folder",
+    "run": "pipeline run",
     "data": "data set",
     "features": "feature build",
     "training": "training run",
@@ -183,7 +186,7 @@ def read_node(item: Recorded) -> Node | None:
         people=tuple(sorted({pair for pair in people if pair[1]})),
         reads=tuple(reads),
         files=tuple(_files(predicate)) if kind == "signature" else (),
-        notes=tuple(_notes(predicate)) if kind == "training" else (),
+        notes=tuple(_notes(kind, predicate)),
     )
 
 
@@ -206,6 +209,7 @@ def serving_nodes(served: Iterable[Served]) -> list[Node]:
 
 _KINDS = {
     predicates.MODEL_SIGNATURE: "signature",
+    predicates.PIPELINE_RUN: "run",
     predicates.DATASET: "data",
     predicates.CANDIDATE: "model",
     predicates.TEST_RESULT: "check",
@@ -231,6 +235,18 @@ _Read = tuple[str, list[tuple[str, str]], list[Reference]]
 
 def _signature(item: Recorded, predicate: Mapping[str, Any]) -> _Read:
     return "", [("signer", item.signer)], _own_bytes(item, needed=False)
+
+
+def _run(item: Recorded, predicate: Mapping[str, Any]) -> _Read:
+    """A pipeline run; an input that it tells no bytes of is its own gap, and none of ours."""
+    inputs = predicate.get("inputs")
+    reads = [
+        Reference(asks(row), f"{row['namespace']} {row['name']}"[:200], "run", MAKERS, needed=False)
+        for row in (inputs if isinstance(inputs, list) else ())
+        if isinstance(row, Mapping) and _text(row, "namespace") and _text(row, "name")
+    ]
+    reads += _quoted(predicate, "amends", "the statement that it adds to", "run")
+    return _text(predicate, "job"), [("recorder", item.signer)], reads
 
 
 def _data(item: Recorded, predicate: Mapping[str, Any]) -> _Read:
@@ -325,6 +341,7 @@ def _change(item: Recorded, predicate: Mapping[str, Any]) -> _Read:
 
 _READERS = {
     "signature": _signature,
+    "run": _run,
     "data": _data,
     "features": _features,
     "training": _training,
@@ -359,10 +376,12 @@ def _materials(predicate: Mapping[str, Any], kind: str) -> list[Reference]:
     return found
 
 
-def _notes(predicate: Mapping[str, Any]) -> list[str]:
+def _notes(kind: str, predicate: Mapping[str, Any]) -> list[str]:
     """Return what a run's source said that it does not know, and what did not fit."""
+    if kind not in ("run", "training"):
+        return []
     internal = _object(_object(predicate, "buildDefinition"), "internalParameters")
-    rows = [internal.get(key) for key in ("gaps", "marks")]
+    rows = [(predicate if kind == "run" else internal).get(key) for key in ("gaps", "marks")]
     return [text for row in rows if isinstance(row, list) for text in row if isinstance(text, str)]
 
 

@@ -14,6 +14,7 @@ ML_BOM = "https://cyclonedx.org/bom"
 SVR = "https://in-toto.io/attestation/svr/v0.2"
 DATASET = "urn:govern:dataset:v1"
 CANDIDATE = "urn:govern:candidate:v1"
+PIPELINE_RUN = "urn:govern:pipeline-run:v1"
 APPROVAL = "urn:govern:approval:v1"
 ADMISSION = "urn:govern:admission:v1"
 SUSPENSION = "urn:govern:suspension:v1"
@@ -42,6 +43,7 @@ NAMES = {
     SVR: "decision",
     DATASET: "dataset",
     CANDIDATE: "candidate",
+    PIPELINE_RUN: "pipeline run",
     APPROVAL: "approval",
     ADMISSION: "admission",
     SUSPENSION: "suspension",

@@ -5,7 +5,8 @@ Importing it imports the standard library alone; what a step needs is imported b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,25 @@ class Run:
             digest, size = hash_file(Path(path))
             row = {"name": Path(path).name, "digest": digest, "bytes": size}
             self.facts.setdefault("checkpoints", []).append(row)
+
+    @contextmanager
+    def dask(self, client: Any) -> Iterator[None]:
+        """Record what a Dask cluster does inside the block: graph, workers, failures.
+
+        Args:
+            client: a ``distributed.Client``.
+        """
+        if not self.active:
+            yield
+            return
+        from govern.observing.dask_graph import watching
+
+        found: dict[str, Any] = {}
+        try:
+            with watching(client) as found:
+                yield
+        finally:
+            self.facts.setdefault("dask", []).append(found)
 
     def trained(
         self,

@@ -212,7 +212,7 @@ def vote_refusals(evidence: EvidenceSet, approver: str, choice: str, comment: st
     reasons = []
     if choice not in VOTES:
         reasons.append(f"a vote is one of {', '.join(VOTES)}")
-    barred = evidence.barred().get(approver)
+    barred = evidence.reason_against(approver)
     if barred:
         reasons.append(f"separation of duties: {approver} {barred}")
     if not evidence.trust.has_role(approver, "reviewer"):

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from govern.domain import predicates
+from govern.domain.closure import committed_by
 from govern.errors import NotFoundError
 from govern.services import ports
 from govern.services.viewing_lineage import (
@@ -266,6 +267,8 @@ def barred(rows: Iterable[ports.StoredStatement], candidate: str) -> dict[str, s
             person = definition.get("internalParameters", {}).get("trained_by")
             if definition.get("buildType") == predicates.BUILD_TRAINING and person:
                 reasons.setdefault(person, "trained the model")
+            for author in committed_by(definition.get("internalParameters")):
+                reasons.setdefault(author, "committed the code that trained the model")
         elif row.predicate_type == predicates.TEST_RESULT:
             reasons.setdefault(row.signer, "ran the checks")
         elif row.predicate_type == predicates.SVR and predicate.get("requested_by"):

@@ -5,7 +5,15 @@ from __future__ import annotations
 from flask import Flask
 
 from govern.web import errors, headers
-from govern.web.api import actions, evaluating, openapi, probes, published, reading
+from govern.web.api import (
+    actions,
+    evaluating,
+    lineage_events,
+    openapi,
+    probes,
+    published,
+    reading,
+)
 from govern.web.auth import Doors
 from govern.web.config import UPLOAD_BYTES_MAX, WebServices, WebSettings
 from govern.web.portal import deployments, inventory, logs, people, review, signing_in, words
@@ -37,6 +45,7 @@ def create_app(services: WebServices, settings: WebSettings) -> Flask:
     doors.token(reading.blueprint, "read")
     doors.token(evaluating.blueprint, "read")
     doors.token(actions.blueprint, "write")
+    doors.token(lineage_events.blueprint, "lineage")
     doors.session(inventory.blueprint)
     doors.session(logs.blueprint)
     doors.session(review.blueprint)

@@ -33,12 +33,13 @@ def nudge() -> int:
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def _begin(**_: object) -> None:
     def sweep() -> None:
-        from govern.worker.tasks import anchor_gates, jobs_wait
+        from govern.worker.tasks import anchor_gates, jobs_wait, settle_lineage
 
         anchor_at = time.monotonic() + _settings.anchor_seconds
         while True:
             if jobs_wait(_settings):
                 nudge.delay()
+            settle_lineage(_settings)
             if time.monotonic() >= anchor_at:
                 anchor_at = time.monotonic() + _settings.anchor_seconds
                 anchor_gates(_settings)

@@ -13,6 +13,8 @@ from govern.adapters.candidates.devices import cuda_here
 from govern.adapters.candidates.equivalence import with_equivalence
 from govern.adapters.candidates.opening import Candidate, FailedModel, WarmCandidates
 from govern.adapters.check_data import load_evaluation
+from govern.adapters.lineage_inbox import LineageInbox
+from govern.adapters.sources.openlineage_inbox import settle_inbox
 from govern.bootstrap import Application, open_application, utc_now
 from govern.checks.registry import run_check, unusable
 from govern.domain.check import CheckResult
@@ -74,6 +76,20 @@ def anchor_gates(settings: Settings) -> None:
     for row in found:
         if row.problem is not None:
             LOG.error("gate %s was not anchored: %s", row.gate, row.problem)
+
+
+def settle_lineage(settings: Settings) -> None:
+    """Sign the pipeline runs that have ended; what is wrong is logged, and the events wait."""
+    inbox = LineageInbox(settings.home)
+    if inbox.is_empty():
+        return
+    opened = application(settings)
+    try:
+        opened.operations.renew()
+        signer = opened.operations.identities["service"]
+        settle_inbox(inbox, opened.operations.recorder, opened.blobs, signer=signer)
+    except GovernError as error:
+        LOG.error("pipeline events were not signed: %s", error)
 
 
 def run_waiting_jobs(settings: Settings) -> int:
