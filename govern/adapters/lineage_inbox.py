@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from govern.adapters.files import locked, sync_folder, write_durably
-from govern.errors import StorageError
+from govern.errors import MalformedError, StorageError
+from govern.transparency.canonical import parse_json
 
 INBOX_BYTES_MAX = 256 << 20
 Line = Mapping[str, Any]
@@ -41,13 +42,18 @@ class LineageInbox:
         self._open = self.folder / "open.jsonl"
         self._waiting = self.folder / "waiting.jsonl"
 
-    def add(self, line: Line) -> None:
-        """Append a line; it is durable once this returns.
+    def add(self, event: bytes, *, received_at: str, sender: str) -> None:
+        """Append an event; it is durable once this returns.
+
+        Args:
+            event: JSON that was checked; its line breaks, which stand between tokens, go.
 
         Raises:
             StorageError: the inbox is full or the disk refused.
         """
-        data = json.dumps(dict(line), separators=(",", ":")).encode() + b"\n"
+        envelope = json.dumps({"received_at": received_at, "sender": sender})[:-1].encode()
+        flat = event.replace(b"\n", b" ").replace(b"\r", b" ")
+        data = envelope + b', "event": ' + flat + b"}\n"
         try:
             with locked(self.folder / "lock"):
                 descriptor = self._append(data)
@@ -111,8 +117,8 @@ def _read(paths: Sequence[Path]) -> Taken:
             continue
         for row in path.read_bytes().split(b"\n"):
             try:
-                value = json.loads(row) if row else None
-            except ValueError:
+                value = parse_json(row) if row else None
+            except MalformedError:
                 torn += 1
                 continue
             if isinstance(value, dict):

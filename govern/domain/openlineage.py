@@ -78,6 +78,17 @@ def read_event(value: Any, *, received_at: datetime, sender: str) -> Event:
     Raises:
         MalformedError: it is none; the sentence names the field.
     """
+    run_id, kind, moment, job = check_event(value)
+    digest = digest_of(canonical_json(value))
+    return Event(digest, run_id, kind, moment, job, received_at, sender, value)
+
+
+def check_event(value: Any) -> tuple[str, str, datetime, str]:
+    """Return run id, type, time and job of a run event, without its digest, which takes longer.
+
+    Raises:
+        MalformedError: see ``read_event``.
+    """
     if not isinstance(value, dict):
         raise MalformedError("an OpenLineage event is a JSON object")
     kind = value.get("eventType", "OTHER")
@@ -88,16 +99,8 @@ def read_event(value: Any, *, received_at: datetime, sender: str) -> Event:
         raise MalformedError("run.runId is a UUID")
     for side in ("inputs", "outputs"):
         _check_datasets(value, side)
-    return Event(
-        digest_of(canonical_json(value)),
-        run_id.lower(),
-        kind,
-        _moment(value.get("eventTime")),
-        _named(_object(value, "job"), "job"),
-        received_at,
-        sender,
-        value,
-    )
+    job = _named(_object(value, "job"), "job")
+    return run_id.lower(), kind, _moment(value.get("eventTime")), job
 
 
 def identity(namespace: str, name: str, version: str | None = None) -> str:
@@ -261,7 +264,7 @@ def _distinct(events: Sequence[Event]) -> list[str]:
 
 
 def _check_datasets(value: Mapping[str, Any], side: str) -> None:
-    rows = value.get(side) or []
+    rows = [] if value.get(side) is None else value[side]
     if not isinstance(rows, list) or len(rows) > DATASETS_MAX:
         raise MalformedError(f"{side} is a list of at most {DATASETS_MAX} data sets")
     for row in rows:

@@ -18,7 +18,7 @@ from govern.transparency.encoding import parse_time
 
 PREFIX_CHARS_MIN = 6
 TEXT_CHARS_MAX = 500
-NAMED_FIRST = ("model", "data", "admission", "features", "training")
+NAMED_FIRST = ("model", "data", "admission", "features", "training", "run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +152,10 @@ def _digests(graph: LineageGraph) -> set[str]:
 def _named(text: str, graph: LineageGraph) -> Target:
     for kind in NAMED_FIRST:
         nodes = [node for node in of_kind(graph, kind) if node.label == text]
+        if kind == "run" and nodes:  # a job runs every night under one name
+            newest = max(nodes, key=lambda node: node.log_index)
+            seeds = dict.fromkeys((node.id for node in nodes), "is a run of this job")
+            return Target(text, "digest", newest.subjects[0], seeds)
         digests = {node.id if kind == "admission" else node.subjects[0] for node in nodes}
         if len(digests) > 1:
             raise InvalidRequestError(

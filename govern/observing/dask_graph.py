@@ -37,6 +37,7 @@ class GraphRecorder(SchedulerPlugin):
         self.failed: Counter[str] = Counter()
         self.workers: dict[str, dict[str, Any]] = {}
         self.lost = 0
+        self._seen: set[int] = set()
 
     async def start(self, scheduler: Any) -> None:
         """Note the workers that are there already."""
@@ -46,6 +47,9 @@ class GraphRecorder(SchedulerPlugin):
     def update_graph(self, scheduler: Any, *, tasks: Any, **_: Any) -> None:
         """Count the tasks and edges of a graph that was submitted."""
         for key in tasks:
+            if hash(key) in self._seen:
+                continue  # submitted before, and named again by what depends on it
+            self._seen.add(hash(key))
             self.tasks[_kind(key)] += 1
             state = scheduler.tasks.get(key)
             for before in () if state is None else state.dependencies:

@@ -136,10 +136,10 @@ def _add_column(column: dict[str, Any], values: Any) -> None:
         return
     compute = arrow.compute
     if arrow.types.is_floating(kind):
-        holes = compute.sum(compute.is_nan(values)).as_py() or 0
-        if holes:
-            column["missing"] += holes
-            values = values.filter(compute.invert(compute.is_nan(values)))
+        holes = compute.is_nan(values)
+        if holes.true_count:
+            column["missing"] += holes.true_count
+            values = values.filter(compute.invert(holes))
     count = len(values) - values.null_count
     if not count:
         return
@@ -168,8 +168,10 @@ def value_digest(value: Any) -> tuple[str, dict[str, Any]]:
         InvalidRequestError: it is none of these.
     """
     columns = list(_columns_of(value))
-    header = [{"name": name, "type": str(array.dtype), "shape": list(array.shape)}
-              for name, array in columns]  # fmt: skip
+    header = [
+        {"name": name, "type": array.dtype.newbyteorder("<").str, "shape": list(array.shape)}
+        for name, array in columns
+    ]
     engine = hashlib.sha256(b"govern table v1\n" + canonical_json(header) + b"\n")
     for _, array in columns:
         for piece in _pieces(array):

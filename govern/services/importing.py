@@ -185,6 +185,9 @@ def _claims(run: SourceRun, earlier: Iterable[VerifiedStatement]) -> list[str]:
             marks.append(f"the run was told before under the name {job}")
         elif other == run.run_id:
             marks.append(f"the run was told before with other facts ({item.digest[7:15]})")
+        if other == run.run_id and not item.statement.has_subject(str(model)):
+            before = item.statement.subject
+            marks.append(f"the model was overwritten: when told before its bytes were {before}")
     return list(dict.fromkeys(marks))
 
 

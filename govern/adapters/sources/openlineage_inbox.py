@@ -9,7 +9,7 @@ from typing import Any
 
 from govern.adapters.blobs_files import BlobFiles
 from govern.adapters.lineage_inbox import LineageInbox
-from govern.domain.openlineage import EVENT_BYTES_MAX, Event, read_event
+from govern.domain.openlineage import EVENT_BYTES_MAX, Event, check_event, read_event
 from govern.errors import InvalidRequestError, MalformedError
 from govern.services.pipelines import GRACE, Settled, settle
 from govern.services.recording import Recorder
@@ -17,8 +17,8 @@ from govern.transparency.canonical import parse_json
 from govern.transparency.encoding import format_time, parse_time
 
 
-def receive(inbox: LineageInbox, data: bytes, *, sender: str, now: datetime) -> Event | None:
-    """Check one event and keep it; None for an event about no run, which is not kept.
+def receive(inbox: LineageInbox, data: bytes, *, sender: str, now: datetime) -> str | None:
+    """Check one event, keep it, and return its run; None for one about no run, not kept.
 
     Raises:
         MalformedError: it is no OpenLineage event, or too long.
@@ -29,9 +29,9 @@ def receive(inbox: LineageInbox, data: bytes, *, sender: str, now: datetime) -> 
     value = parse_json(data)
     if isinstance(value, dict) and "run" not in value and ("dataset" in value or "job" in value):
         return None
-    event = read_event(value, received_at=now, sender=sender)
-    inbox.add(line_of(event))
-    return event
+    run_id = check_event(value)[0]
+    inbox.add(data, received_at=format_time(now), sender=sender)
+    return run_id
 
 
 def line_of(event: Event) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def event() -> tuple[Response, int]:
     kept = receive(LineageInbox(settings().home), data, sender=person().email, now=utc_now())
     if kept is None:
         return jsonify({"kept": False, "why": "only events about a run become lineage"}), 200
-    return jsonify({"kept": True, "run": kept.run_id, "event": kept.digest}), 201
+    return jsonify({"kept": True, "run": kept}), 201
 
 
 def _unzipped(data: bytes) -> bytes:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import random
-import re
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -49,6 +45,7 @@ from govern.services.pipelines import settle
 from govern.web.app import create_app
 from govern.web.config import WebSettings
 from tests.support.home import ROOT, SERVICE, new_home
+from tests.support.pages import block, follow
 
 ETL = "etl@bank.example"
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -190,7 +187,7 @@ def test_forged_tokens_are_refused_and_nothing_is_kept(served: SimpleNamespace) 
         {"run": {"runId": "seven"}}, {"eventType": "DONE"}, {"eventTime": "yesterday"}, {"eventTime": "2026-13-45T99:00:00Z"}, {"eventTime": "0001-01-01T00:00:00+23:00"},
         {"job": {}}, {"job": {"namespace": "n", "name": ""}}, {"inputs": {}}, {"inputs": [7]}, {"outputs": [{"namespace": "n"}]},
         {"inputs": [{"namespace": "n", "name": "d"}] * 1001}, {"outputs": [{"namespace": "n", "name": "d", "facets": {"govern_content": {"digest": "x"}}}]},
-        {"inputs": [{"namespace": "n", "name": "d", "facets": []}]}, {"n": 1 << 60},
+        {"inputs": [{"namespace": "n", "name": "d", "facets": []}]},
     )],
 )  # fmt: skip
 def test_half_written_and_malformed_events_are_a_sentence(data: bytes, served: SimpleNamespace) -> None:
@@ -321,18 +318,10 @@ def test_recorded_runs_hold_to_their_schema(served: SimpleNamespace) -> None:
 
 
 def test_every_command_of_the_page_works(served: SimpleNamespace, tmp_path: Path) -> None:
-    page = (ROOT / "docs" / "how_to" / "send_openlineage_events.md").read_text("utf-8")
-    (program,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
-    (settings,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
-    (script,) = re.findall(r"^```sh\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
-    (tmp_path / "openlineage.yml").write_text(settings.replace("http://localhost:8080", served.url).replace("TOKEN", served.secrets["lineage"]))
-    (tmp_path / "job.py").write_text(program)
-    done = subprocess.run(
-        ["bash", "-c", f"set -euo pipefail\n{script}"], cwd=tmp_path, capture_output=True, text=True, timeout=60,
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "GOVERN_HOME": str(served.home), "PYTHONPATH": str(ROOT)},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "pipeline run warehouse/load_loans" in done.stdout
+    settings = block("send_openlineage_events.md", "yaml").replace("http://localhost:8080", served.url)
+    (tmp_path / "openlineage.yml").write_text(settings.replace("TOKEN", served.secrets["lineage"]))
+    said = follow("send_openlineage_events.md", tmp_path, served.home, "job.py")
+    assert "pipeline run warehouse/load_loans" in said
 
 
 def test_a_malformed_line_in_a_file_of_events_is_refused(tmp_path: Path) -> None:
