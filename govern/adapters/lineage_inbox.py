@@ -12,7 +12,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ class LineageInbox:
         new = not self._open.exists()
         descriptor = os.open(self._open, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         size = os.fstat(descriptor).st_size
-        if size + len(data) > INBOX_BYTES_MAX:
+        if self.size() + len(data) > INBOX_BYTES_MAX:
             os.close(descriptor)
             raise StorageError(
                 f"the inbox holds {INBOX_BYTES_MAX} bytes of events that nobody signed yet; "
@@ -82,6 +82,14 @@ class LineageInbox:
         if new:
             sync_folder(self.folder)
         return descriptor
+
+    def size(self) -> int:
+        """Return how many bytes of events wait, in all files."""
+        found = 0
+        for path in self.folder.glob("*.jsonl"):
+            with suppress(FileNotFoundError):  # it was signed just now
+                found += path.stat().st_size
+        return found
 
     def is_empty(self) -> bool:
         """Say whether nothing new came since the inbox was last taken."""

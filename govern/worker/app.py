@@ -17,6 +17,7 @@ from govern.adapters.jobs_celery import NUDGE, make_celery
 from govern.settings import Settings
 
 SWEEP_SECONDS = 3.0
+SETTLE_SECONDS = 10.0  # between looks at pipeline events
 
 _settings = Settings.from_environment(os.environ)
 app = make_celery(_settings.home, _settings.broker_url)
@@ -36,10 +37,13 @@ def _begin(**_: object) -> None:
         from govern.worker.tasks import anchor_gates, jobs_wait, settle_lineage
 
         anchor_at = time.monotonic() + _settings.anchor_seconds
+        settle_at = 0.0
         while True:
             if jobs_wait(_settings):
                 nudge.delay()
-            settle_lineage(_settings)
+            if time.monotonic() >= settle_at:
+                settle_at = time.monotonic() + SETTLE_SECONDS
+                settle_lineage(_settings)
             if time.monotonic() >= anchor_at:
                 anchor_at = time.monotonic() + _settings.anchor_seconds
                 anchor_gates(_settings)

@@ -286,6 +286,21 @@ def test_a_cut_line_loses_itself_alone_and_an_error_loses_nothing(tmp_path: Path
     assert inbox.is_empty()
 
 
+def test_a_full_inbox_refuses_and_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from govern.adapters import lineage_inbox
+    from govern.errors import StorageError
+
+    inbox, data = LineageInbox(tmp_path), json.dumps(plain()).encode()
+    receive(inbox, data, sender=ETL, now=NOW)
+    with inbox.take() as taken:
+        taken.keep = taken.lines
+    monkeypatch.setattr(lineage_inbox, "INBOX_BYTES_MAX", inbox.size() + len(data))
+    with pytest.raises(StorageError, match="govern lineage settle"):
+        receive(inbox, data, sender=ETL, now=NOW)
+    with inbox.take() as taken:
+        assert len(taken.lines) == 1
+
+
 def test_many_senders_at_once_lose_no_event(tmp_path: Path) -> None:
     inbox = LineageInbox(tmp_path)
 
