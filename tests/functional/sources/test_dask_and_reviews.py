@@ -67,7 +67,7 @@ def test_who_committed_the_code_cannot_approve_the_model(tmp_path: Path, monkeyp
         shop.vote(item, ROSA)
     assert refused.value.reasons == (f"separation of duties: {ROSA} committed the code that trained the model",)
     shop.record_vote(item, ROSA)
-    shop.vote(item, TOMAS)
+    shop.record_vote(item, TOMAS)
     shop.admit(item, by=PRIYA)
     with pytest.raises(EvidenceError, match="committed the code"):
         verify_dossier(shop.dossier([item]), shop.trust)
