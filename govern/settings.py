@@ -34,6 +34,9 @@ SETTINGS = (
         "passphrase_file", "", "file with the passphrase of the key files; empty: not encrypted"
     ),
     Setting("queues", "", "jobs a worker takes: cpu, gpu or cpu,gpu; empty: gpu where CUDA is"),
+    Setting(
+        "shard_evaluations", "500000", "evaluations of a model that one shard of a check may take"
+    ),
     Setting("snapshot_seconds", "60", "how long a gate may rely on one snapshot"),
 )
 
@@ -52,6 +55,7 @@ class Settings:
     anchor_seconds: int = 600
     passphrase_file: Path | None = None
     queues: tuple[str, ...] = ()
+    shard_evaluations: int = 500_000
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -81,6 +85,7 @@ class Settings:
             snapshot_seconds=_number(value, "snapshot_seconds"),
             published_only=_yes(value, "published_only"),
             queues=_queues(value["queues"]),
+            shard_evaluations=_number(value, "shard_evaluations"),
             anchor_seconds=_number(value, "anchor_seconds"),
             passphrase_file=Path(value["passphrase_file"]) if value["passphrase_file"] else None,
         )

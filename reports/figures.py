@@ -201,6 +201,15 @@ def attributions(
     return bars(ranked, title, fmt=fmt, limit=limit)
 
 
+def pair_rows(inner: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the interactions of an explanation from inside as rows of ``attributions``."""
+    pairs = (inner.get("interactions") or {}).get("pairs", ())
+    return [
+        {"feature": " x ".join(map(str, row.get("features", ()))), "mean_abs": row.get("mean_abs")}
+        for row in pairs
+    ]
+
+
 def reasons(rows: Sequence[Mapping[str, Any]], title: str, *, fmt: Format = _plain) -> Drawing:
     """Draw the signed contributions of one decision, as the check ranked them."""
     return bars(rows, title, value="contribution", fmt=fmt, limit=8)

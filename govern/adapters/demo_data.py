@@ -83,6 +83,19 @@ class LoanData:
     profile: dict[str, Any]
     csv: bytes
 
+    @property
+    def subjects(self) -> pd.Series:
+        """The application's number in the study, by row: one application a person."""
+        return pd.Series(self.features.index.astype(str), self.features.index, name="application")
+
+    def train_tables(self) -> dict[str, pd.DataFrame | pd.Series]:
+        """Return inputs, labels and subjects of the training split: overlap and drift need them."""
+        return {
+            "features": self.features.iloc[self.train],
+            "labels": pd.Series(self.labels[self.train], self.features.index[self.train]),
+            "subjects": self.subjects.iloc[self.train],
+        }
+
     def features_csv(self) -> bytes:
         """Return the feature table as it is signed: 32 columns, no protected attribute."""
         return str(self.features.to_csv(index_label="row", lineterminator="\n")).encode()

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from govern.checks import data_findings, splits
+from govern.checks.pieces import Parts, Piece
 from govern.checks.registry import CheckData, Model, Outcome
 from govern.domain.check import Finding
 
 LEARNT = ("train", "validation")  # tables that the model was made with
 
 
-def run(model: Model, data: CheckData, seed: int, parameters: dict[str, Any]) -> Outcome:
+def pieces(model: Model, data: CheckData, seed: int, parameters: Mapping[str, Any]) -> list[Piece]:
+    """Return nothing: the model is not asked."""
+    return []
+
+
+def run(
+    model: Model, data: CheckData, seed: int, parameters: dict[str, Any], parts: Parts
+) -> Outcome:
     """Judge the data set's profile and what of it the model uses."""
     profile = dict(data.profile)
     profile["leaking_in_features"] = sorted(set(model.columns) & set(profile["leaking_refused"]))

@@ -15,15 +15,14 @@ import pandas as pd
 from govern.checks import explanation_quality as quality
 from govern.checks import group_scores, inner_values, shapley
 from govern.checks.counts import Groups, encode
+from govern.checks.explained import Explained, explainer, on_device, pieces, scorer
+from govern.checks.pieces import Arrays, Parts
 from govern.checks.registry import CheckData, Model, Outcome
 from govern.domain.check import Finding
 from govern.errors import CandidateError
 from govern.transparency.digest import digest_of
 
-ROWS = 120
-GROUP_ROWS = 25
-STABILITY_ROWS = 40
-PATHS_PER_ROW = 400
+__all__ = ("pieces", "run")
 ORACLE_MAX = 0.03
 ADDITIVITY_MAX = 1e-5
 RANK_RHO_MIN = 0.9
@@ -33,20 +32,28 @@ SAMPLES = 3
 PROXIES_MAX = 8
 
 
-def run(model: Model, data: CheckData, seed: int, parameters: dict[str, Any]) -> Outcome:
-    """Explain a sample of rows and judge the explanation's quality."""
-    filled, background = _filled(data)
-    base, sample = _sample(data, int(parameters.get("rows", ROWS)), seed)
-    rows = filled[sample]
-    function = _scorer(model, data)
-    paths = -(-PATHS_PER_ROW // len(background)) * len(background)
-    first = shapley.explain(function, rows, background, paths=paths, seed=seed)
-    again = rows[:STABILITY_ROWS]
-    second = shapley.explain(function, again, background, paths=paths, seed=seed + 1)
+def _attributions(arrays: Arrays, background: int, paths: int) -> shapley.Attributions:
+    values, errors, output = (arrays[name] for name in ("values", "errors", "output"))
+    each = shapley.evaluations_of(values.shape[1], paths)
+    base = float(arrays["base"][0])
+    return shapley.Attributions(values, errors, base, output, len(values) * each + background)
+
+
+def run(
+    model: Model, data: CheckData, seed: int, parameters: dict[str, Any], parts: Parts
+) -> Outcome:
+    """Judge the explanation of a sample of rows."""
+    task, function = Explained.of(data, seed, parameters), scorer(model, data)
+    filled, background, base, sample = task.filled, task.background, task.base, task.sample
+    rows, paths = task.rows, task.paths
+    first = _attributions(parts["first"], len(background), paths)
+    second = _attributions(parts["second"], len(background), paths)
+    halves = [parts[name]["values"] for name in sorted(parts) if name.startswith("half")]
     groups = [encode(name, data.sensitive[name].iloc[sample]) for name in data.sensitive]
     gaps = [gap for one in groups if (gap := _gap(model.columns, first, one))]
     metrics: dict[str, Any] = {
-        "method": "antithetic permutation paths on the score",
+        "method": "antithetic permutation paths on the score"
+        + (f", on {model.device.get('provider')} itself" if on_device(model) else ""),
         "background": {"rows": len(background), "digest": digest_of(background.tobytes())},
         "rows": len(base),
         "rows_with_groups": len(sample),
@@ -61,10 +68,10 @@ def run(model: Model, data: CheckData, seed: int, parameters: dict[str, Any]) ->
         "gaps": gaps,
         "proxies": _proxies(model.columns, filled, data),
         "direction": quality.directions(model.columns, rows, first.values, data.directions or {}),
-        "stability": quality.agreement(first.values[: len(again)], second.values),
-        "background_stability": quality.background_stability(function, again, background, seed),
+        "stability": quality.agreement(first.values[: len(second.values)], second.values),
+        "background_stability": quality.background_stability(len(background), halves),
         "deletion": quality.deletion(function, rows, first, background, seed),
-        "oracle": quality.oracle(function, rows, background, seed),
+        "oracle": quality.oracle(explainer(model, data), function, rows, background, seed),
         "samples": _samples(model.columns, data, sample, rows, first),
         "inner": _inner(model, data, filled, background, seed),
     }
@@ -81,16 +88,14 @@ def _inner(
         return None
     size = len(filled)
     generator = np.random.default_rng(seed)
-    most = inner_values.ROWS_MAX
-    chosen = (
-        np.arange(size) if size <= most else np.sort(generator.choice(size, most, replace=False))
-    )
+    chosen = generator.permutation(size)[: inner_values.ROWS_MAX]
     try:
         found = explain(filled[chosen], background)
     except CandidateError as why:
         return {"method": None, "why": str(why)}
     if found is None:
         return None
+    chosen = chosen[: len(found.output)]
     groups = [encode(name, data.sensitive[name].iloc[chosen]) for name in data.sensitive]
     behind = {"rows": len(background), "digest": digest_of(background.tobytes())}
     return inner_values.measured(model.columns, found, groups, behind)
@@ -98,47 +103,6 @@ def _inner(
 
 def _inner_findings(metrics: dict[str, Any] | None) -> list[Finding]:
     return [inner_values.finding(metrics)] if metrics and metrics["method"] else []
-
-
-def _sample(data: CheckData, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return which rows are explained: those of the global figures first, then the top-up."""
-    generator = np.random.default_rng(seed)
-    size = len(data.labels)
-    base = np.sort(generator.choice(size, min(count, size), replace=False))
-    chosen = set(base.tolist())
-    extra: list[int] = []
-    for name in data.sensitive:
-        groups = encode(name, data.sensitive[name])
-        for group in groups.names:
-            members = np.flatnonzero(groups.member(group))
-            missing = min(GROUP_ROWS, len(members)) - len(chosen.intersection(members.tolist()))
-            left = np.array([row for row in members.tolist() if row not in chosen], int)
-            if missing > 0:
-                drawn = generator.choice(left, missing, replace=False).tolist()
-                extra += drawn
-                chosen.update(drawn)
-    return base, np.concatenate([base, np.array(sorted(extra), int)])
-
-
-def _filled(data: CheckData) -> tuple[np.ndarray, np.ndarray]:
-    """Fill missing values with the background's median, as the models do inside."""
-    known = np.where(np.isnan(data.background).all(axis=0), 0.0, data.background)
-    median = np.nanmedian(known, axis=0)
-    return (
-        np.where(np.isnan(data.rows), median, data.rows),
-        np.where(np.isnan(data.background), median, data.background),
-    )
-
-
-def _scorer(model: Model, data: CheckData) -> shapley.Function:
-    """Return the score as a function of features; protected inputs held at the first group."""
-    fixed = {name: data.sensitive[name].mode().iloc[0] for name in model.protected}
-
-    def score(rows: np.ndarray) -> np.ndarray:
-        protected = {name: np.full(len(rows), value, object) for name, value in fixed.items()}
-        return model.predict(rows, protected)[1].astype(float)
-
-    return score
 
 
 def _protected_share(

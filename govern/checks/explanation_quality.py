@@ -47,19 +47,24 @@ def agreement(one: np.ndarray, two: np.ndarray) -> dict[str, float | None]:
     }
 
 
-def background_stability(
-    function: shapley.Function, rows: np.ndarray, background: np.ndarray, seed: int
-) -> dict[str, Any]:
-    """Explain the same rows against two disjoint halves of the background."""
+def halves(background: np.ndarray, seed: int) -> list[np.ndarray]:
+    """Return two disjoint halves of the background, drawn by the seed; none if it is too small."""
     order = np.random.default_rng(seed).permutation(len(background))
     half = len(background) // 2
-    if half < 2:
-        return {"rows": half, "top1_same": None, "rank_rho": None, "relative_l1": None}
-    halves = [
-        shapley.explain(function, rows, background[part], paths=half, seed=seed).values
-        for part in (order[:half], order[half : 2 * half])
-    ]
-    return {"rows": half, **agreement(*halves)}
+    return [background[order[:half]], background[order[half : 2 * half]]] if half >= 2 else []
+
+
+def background_stability(background: int, explained: list[np.ndarray]) -> dict[str, Any]:
+    """Compare explanations of the same rows against two disjoint halves of the background.
+
+    Args:
+        background: rows of the whole background.
+        explained: values [rows, features] by half; none where the background is too small.
+    """
+    rows = background // 2
+    if not explained:
+        return {"rows": rows, "top1_same": None, "rank_rho": None, "relative_l1": None}
+    return {"rows": rows, **agreement(*explained)}
 
 
 def deletion(
@@ -96,14 +101,23 @@ def _area(
 
 
 def oracle(
-    function: shapley.Function, rows: np.ndarray, background: np.ndarray, seed: int
+    explain: shapley.Explainer,
+    function: shapley.Function,
+    rows: np.ndarray,
+    background: np.ndarray,
+    seed: int,
 ) -> dict[str, Any]:
-    """Compare with shap over the same background: exact up to ten features, else permuted."""
+    """Compare with shap over the same background: exact up to ten features, else permuted.
+
+    Args:
+        explain: what explained the rows.
+        function: the model's score, as shap asks it.
+    """
     import shap
 
     rows, background = rows[:ORACLE_ROWS], background[:ORACLE_BACKGROUND]
     rounds = ORACLE_ROUNDS * len(background)
-    ours = shapley.explain(function, rows, background, paths=rounds, seed=seed)
+    ours = explain(rows, background, rounds, seed)
     method, theirs = _by_shap(function, rows, background, seed)
     gap = np.abs(ours.values - theirs)
     return {

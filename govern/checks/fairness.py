@@ -7,6 +7,7 @@ in every run and the largest difference is part of the evidence.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import combinations
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from govern.checks import comparing, group_scores, intervals, strata
+from govern.checks.asking import ANSWERS, answers
 from govern.checks.counts import (
     FPR,
     RATES,
@@ -29,15 +31,23 @@ from govern.checks.counts import (
     intersect,
 )
 from govern.checks.fairness_findings import Rules, findings_of
+from govern.checks.pieces import Parts, Piece
 from govern.checks.registry import CheckData, Model, Outcome
 
 ORACLE_ROWS = 20_000
 
 
-def run(model: Model, data: CheckData, seed: int, parameters: dict[str, Any]) -> Outcome:
+def pieces(model: Model, data: CheckData, seed: int, parameters: Mapping[str, Any]) -> list[Piece]:
+    """Return the test table, asked once."""
+    return [answers(model, data)]
+
+
+def run(
+    model: Model, data: CheckData, seed: int, parameters: dict[str, Any], parts: Parts
+) -> Outcome:
     """Measure every sensitive feature and their intersections."""
     rules = Rules.read(parameters)
-    predicted, scores = model.predict(data.rows, data.protected_of(model))
+    predicted, scores = parts[ANSWERS]["labels"], parts[ANSWERS]["scores"]
     singles = [encode(name, data.sensitive[name]) for name in data.sensitive]
     measured = {
         groups.name: measure_groups(data.labels, predicted, groups, seed, rules)

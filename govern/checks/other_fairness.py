@@ -8,15 +8,18 @@ it (``other_tasks``): errors by group, exposure, and every class against the res
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from govern.checks import other_tasks
+from govern.checks.asking import ANSWERS, answers
 from govern.checks.counts import Groups, encode
 from govern.checks.fairness import intersections, measure_groups
 from govern.checks.fairness_findings import Rules, findings_of, selection_findings
+from govern.checks.pieces import Parts, Piece
 from govern.checks.registry import CheckData, Model, Outcome
 from govern.domain.check import Finding
 
@@ -28,10 +31,17 @@ _OF_SELECTION = (
 )  # fmt: skip
 
 
-def run(model: Model, data: CheckData, seed: int, parameters: dict[str, Any]) -> Outcome:
+def pieces(model: Model, data: CheckData, seed: int, parameters: Mapping[str, Any]) -> list[Piece]:
+    """Return the test table, asked once."""
+    return [answers(model, data)]
+
+
+def run(
+    model: Model, data: CheckData, seed: int, parameters: dict[str, Any], parts: Parts
+) -> Outcome:
     """Measure every sensitive feature and their intersections."""
     rules = Rules.read(parameters)
-    labels, scores = model.predict(data.rows, data.protected_of(model))
+    labels, scores = parts[ANSWERS]["labels"], parts[ANSWERS]["scores"]
     selected, says = _selected(data, labels, scores)
     positives = data.labels == data.task.positive if data.task.classes else np.zeros_like(labels)
     singles = [encode(name, data.sensitive[name]) for name in data.sensitive]

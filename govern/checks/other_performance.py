@@ -8,14 +8,16 @@ bootstrap's over rows. Each is set against an answer that knows nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from govern.checks import intervals
+from govern.checks.asking import ANSWERS, answers
 from govern.checks.counts import encode
 from govern.checks.performance import share_of
+from govern.checks.pieces import Parts, Piece
 from govern.checks.registry import CheckData, Model, Outcome
 from govern.domain.check import Finding
 
@@ -25,17 +27,23 @@ ROWS_MAX = 2000
 Metrics = dict[str, Any]
 
 
-def run(model: Model, data: CheckData, seed: int, parameters: dict[str, Any]) -> Outcome:
+def pieces(model: Model, data: CheckData, seed: int, parameters: Mapping[str, Any]) -> list[Piece]:
+    """Return the test table, asked once."""
+    return [answers(model, data)]
+
+
+def run(
+    model: Model, data: CheckData, seed: int, parameters: dict[str, Any], parts: Parts
+) -> Outcome:
     """Measure the model on the test rows."""
-    given = model.predict(data.rows, data.protected_of(model))
-    answers = data.answers(given)
-    measured, finding = _MEASURES[data.task.kind](data, answers, seed)
+    answered = data.answers((parts[ANSWERS]["labels"], parts[ANSWERS]["scores"]))
+    measured, finding = _MEASURES[data.task.kind](data, answered, seed)
     metrics = {
         "rows": len(data.labels),
         "task": data.task.kind,
         **measured,
-        "by_group": {name: _by_group(data, answers, name) for name in data.sensitive},
-        "robustness": _noise(model, data, answers, seed),
+        "by_group": {name: _by_group(data, answered, name) for name in data.sensitive},
+        "robustness": _noise(model, data, answered, seed),
     }
     return [finding], metrics
 

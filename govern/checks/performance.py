@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from govern.checks import group_scores, intervals, robustness
+from govern.checks.asking import ANSWERS, answers
 from govern.checks.counts import FPR, TPR, bootstrap, encode
+from govern.checks.pieces import Parts, Piece
 from govern.checks.registry import CheckData, Model, Outcome
 from govern.domain.check import Finding
 
@@ -16,9 +19,16 @@ BINS = 10
 BASE_MARGIN = 0.02
 
 
-def run(model: Model, data: CheckData, seed: int, parameters: dict[str, Any]) -> Outcome:
+def pieces(model: Model, data: CheckData, seed: int, parameters: Mapping[str, Any]) -> list[Piece]:
+    """Return the test table, asked once."""
+    return [answers(model, data)]
+
+
+def run(
+    model: Model, data: CheckData, seed: int, parameters: dict[str, Any], parts: Parts
+) -> Outcome:
     """Measure the model on the test rows."""
-    predicted, score = model.predict(data.rows, data.protected_of(model))
+    predicted, score = parts[ANSWERS]["labels"], parts[ANSWERS]["scores"]
     labels = data.labels
     denied = labels == 0
     metrics: dict[str, Any] = {

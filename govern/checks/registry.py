@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from govern.checks.pieces import Parts, Piece
 from govern.checks.splits import Part
 from govern.checks.tasks import BINARY, Task
 from govern.domain.check import CheckResult, Finding
@@ -94,12 +95,15 @@ def run_check(
     seed: int = 0,
     parameters: Mapping[str, Any] | None = None,
     clock: Callable[[], str],
+    parts: Callable[[], Parts] | None = None,
 ) -> CheckResult:
     """Run one check; whatever goes wrong inside is an ``error`` verdict, never a pass.
 
     Args:
         name: one of ``CHECKS``.
         clock: returns the time as RFC 3339 text.
+        parts: returns what shards of this check brought back; the model is asked here where
+            there were none.
     """
     if name not in CHECKS:
         raise KeyError(f"no check {name!r}; there are {', '.join(CHECKS)}")
@@ -107,7 +111,11 @@ def run_check(
     chosen = dict(parameters or {})
     module = import_module(f"govern.checks.{module_of(name, data.task)}")
     try:
-        findings, metrics = module.run(model, data, seed, chosen)
+        if parts is None:
+            asked = {one.name: one.whole() for one in module.pieces(model, data, seed, chosen)}
+        else:
+            asked = dict(parts())
+        findings, metrics = module.run(model, data, seed, chosen, asked)
         metrics = _plain(metrics)
     except Exception as error:  # A candidate may do anything; the worker must live.
         findings, metrics = [_error(name, error)], {}
@@ -154,6 +162,18 @@ def _error(name: str, error: Exception) -> Finding:
     kind = "" if isinstance(error, GovernError) else f"{type(error).__name__}: "
     message = f"The check could not finish: {kind}{str(error)[:300]}"
     return Finding(f"{name}-error", "Check failed", "error", message)
+
+
+def pieces_of(
+    name: str,
+    model: Model,
+    data: CheckData,
+    seed: int = 0,
+    parameters: Mapping[str, Any] | None = None,
+) -> list[Piece]:
+    """Return what a check asks the model, cut so that it can be asked apart."""
+    module = import_module(f"govern.checks.{module_of(name, data.task)}")
+    return list(module.pieces(model, data, seed, dict(parameters or {})))
 
 
 def module_of(name: str, task: Task) -> str:

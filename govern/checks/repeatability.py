@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
+from govern.checks.asking import ANSWERS, answers
+from govern.checks.pieces import Parts, Piece
 from govern.checks.registry import CheckData, Model, Outcome
 from govern.domain.check import Finding
 
 REPEATS = 10
 
 
-def run(model: Model, data: CheckData, seed: int, parameters: dict[str, Any]) -> Outcome:
-    """Ask ten times, and count rows whose answer changed at least once."""
-    protected = data.protected_of(model)
-    answers = np.stack([data.answers(model.predict(data.rows, protected)) for _ in range(REPEATS)])
-    changed = int((answers != answers[0]).any(axis=0).sum())
+def pieces(model: Model, data: CheckData, seed: int, parameters: Mapping[str, Any]) -> list[Piece]:
+    """Return the test table, asked ten times."""
+    return [answers(model, data, REPEATS)]
+
+
+def run(
+    model: Model, data: CheckData, seed: int, parameters: dict[str, Any], parts: Parts
+) -> Outcome:
+    """Count the rows whose answer changed at least once in ten times."""
+    given = data.answers((parts[ANSWERS]["labels"], parts[ANSWERS]["scores"]))
+    changed = int((given != given[:, :1]).any(axis=1).sum())
     metrics = {
         "rows": len(data.labels),
         "repeats": REPEATS,

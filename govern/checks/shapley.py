@@ -15,7 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+BATCH = 65_536
 Function = Callable[[np.ndarray], np.ndarray]
+Explainer = Callable[[np.ndarray, np.ndarray, int, int], "Attributions"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def explain(
     *,
     paths: int,
     seed: int,
-    batch: int = 65536,
+    batch: int = BATCH,
 ) -> Attributions:
     """Explain rows.
 
@@ -54,26 +56,44 @@ def explain(
         batch: largest number of rows given to ``function`` at once.
     """
     count, features = rows.shape
-    masks, chosen, place = _plan(features, paths, len(background), seed)
-    output, at_background = function(rows), function(background)[chosen]
+    masks, chosen, place = plan(features, paths, len(background), seed)
+    at_background = function(background)[chosen]
     start = background[chosen].repeat(2 * (features - 1), axis=0)
     values, errors = np.empty((count, features)), np.empty((count, features))
-    step = max(1, batch // len(masks))
+    output, step = np.empty(count), rows_at_once(features, paths, batch)
     for low in range(0, count, step):
         part = rows[low : low + step]
-        mixed = np.where(masks[None], part[:, None, :], start[None])
-        asked = function(mixed.reshape(-1, features))
-        walked = asked.reshape(len(part), paths, 2, features - 1)
+        mixed = np.where(masks[None], part[:, None, :], start[None]).reshape(-1, features)
+        asked = function(np.concatenate([mixed, part]))
+        walked = asked[: len(mixed)].reshape(len(part), paths, 2, features - 1)
+        output[low : low + step] = asked[len(mixed) :]
         gains = _gains(walked, output[low : low + step], at_background, place)
         values[low : low + step] = gains.mean(axis=1)
         errors[low : low + step] = gains.std(axis=1, ddof=1) / np.sqrt(paths)
-    evaluations = count * len(masks) + count + len(background)
+    evaluations = count * evaluations_of(features, paths) + len(background)
     return Attributions(values, errors, float(at_background.mean()), output, evaluations)
 
 
-def _plan(
+def evaluations_of(features: int, paths: int) -> int:
+    """Return how often the function is evaluated for one row: along each path, and at the row."""
+    return 2 * (features - 1) * paths + 1
+
+
+def rows_at_once(features: int, paths: int, batch: int = BATCH) -> int:
+    """Return how many rows go into one call; rows cut at multiples of it give the same bits."""
+    return max(1, batch // evaluations_of(features, paths))
+
+
+def plan(
     features: int, paths: int, background: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the paths to walk, from the seed alone.
+
+    Returns:
+        masks bool [paths * 2 * (features - 1), features], true where the row's own value stands;
+        the background row of each path [paths]; each feature's place in its order [paths,
+        features].
+    """
     generator = np.random.default_rng(seed)
     orders = np.stack([generator.permutation(features) for _ in range(paths)])
     rounds = -(-paths // background)

@@ -98,6 +98,8 @@ def _store_evaluation(story: Story) -> str:
         directions=demo_data.DIRECTIONS,
         positive="approve",
         strata=demo_data.strata(data.features.iloc[data.test]),
+        subjects=data.subjects.iloc[data.test],
+        parts={"train": data.train_tables()},
     )
 
 

@@ -37,6 +37,7 @@ from govern.transparency.verify import VerifiedStatement
 
 CHECK_JOB = "check"
 GPU_CHECK_JOB = "check-gpu"  # of candidates whose card asks for CUDA
+SHARD_JOBS = {CHECK_JOB: "shard", GPU_CHECK_JOB: "shard-gpu"}  # of a check, by its kind
 REPORT_JOB = "report"
 
 

@@ -18,7 +18,7 @@ from govern.policy.document import Pack
 from govern.transparency.encoding import parse_time
 
 ROLES = ("author", "validator", "reviewer", "compliance", "platform", "auditor", "admin")
-JOB_STATES = ("queued", "leased", "done", "failed", "cancelled")
+JOB_STATES = ("queued", "leased", "split", "done", "failed", "cancelled")
 REQUEST_STATES = ("open", "approved", "rejected", "changes", "withdrawn", "void", "expired")
 CANDIDATE_STATES = ("registered", "checked", "deny", "review", "allow", "admitted", "suspended")
 
@@ -68,7 +68,7 @@ class CandidatePage:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One piece of work; ``lease_until`` is unix microseconds."""
+    """One piece of work; ``lease_until`` is unix microseconds, ``parent`` the job of a shard."""
 
     id: str
     kind: str
@@ -86,14 +86,25 @@ class Job:
     progress_total: int = 0
     error: str | None = None
     result: Mapping[str, Any] | None = None
+    parent: str | None = None
+    shards_left: int | None = None
 
     def seconds_left(self, now: datetime) -> int | None:
         """Return about how long a running job has to go; None where nobody can tell."""
-        if self.state != "leased" or not self.started_at or self.progress_done <= 0:
+        if self.state not in ("leased", "split") or not self.started_at or self.progress_done <= 0:
             return None
         passed = (now - parse_time(self.started_at)).total_seconds()
         left = max(0, self.progress_total - self.progress_done)
         return round(passed * left / self.progress_done) if self.progress_total else None
+
+
+@dataclass(frozen=True, slots=True)
+class ShardAnswer:
+    """What a shard was asked and brought back, or why it could not."""
+
+    payload: Mapping[str, Any]
+    answer: bytes
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

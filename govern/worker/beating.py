@@ -32,7 +32,8 @@ class Beating:
         leases: the job table.
         job: the leased job.
         lease_seconds: how long each beat prolongs the lease.
-        rows_total: rows the check will ask, 0 where nobody knows.
+        rows_total: rows the check will ask, 0 where nobody knows; those that its shards
+            asked are counted already.
         stop: ends the work when the job is lost.
     """
 
@@ -47,7 +48,7 @@ class Beating:
     ) -> None:
         self._leases, self._job, self._stop = leases, job, stop
         self._lease_seconds, self._total = lease_seconds, rows_total
-        self.rows = 0
+        self.rows = job.progress_done if job.shards_left is not None else 0
         self.lost = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="beating")

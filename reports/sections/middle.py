@@ -12,6 +12,7 @@ from reports.figures import (
     deletion,
     gap,
     group_rates,
+    pair_rows,
     ratio_forest,
     ratio_rows,
     reliability,
@@ -212,9 +213,14 @@ def _explanations(p: Parts) -> Section:
         blocks.append(_figure("fig-deletion", moved, t("text.deletion_read"), ev))
     inner = m.get("inner") or {}
     if inner.get("global"):
-        title = f"Mean absolute contribution to the {inner.get('scale')}, over all {inner.get('rows')} rows"
+        title = (
+            f"Mean absolute contribution to the {inner.get('scale')}, over {inner.get('rows')} rows"
+        )
         drawn = attributions(inner["global"], title, fmt=t.number)
         blocks.append(_figure("fig-inner", drawn, t("text.glob_read"), ev))
+    if pairs := pair_rows(inner):
+        drawn = attributions(pairs, "Mean absolute interaction of two features", fmt=t.number)
+        blocks.append(_figure("fig-pairs", drawn, t("text.pairs_read"), ev))
     g = m.get("gap") or {}
     if g.get("by_feature"):
         drawn = gap(

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
 
 from govern.adapters.candidates import remote
 from govern.adapters.candidates.opening import open_candidate
 from govern.errors import CandidateError, InvalidRequestError
 from govern.transparency.digest import digest_of, folder_digest
+from tests.support.onnx_models import sigmoid_of_sum
 
 ROWS = np.random.default_rng(3).normal(size=(50, 2))
 EXPECTED = 1 / (1 + np.exp(-ROWS.sum(axis=1)))
@@ -99,6 +99,12 @@ def test_a_protocol_gives_the_servers_answers(server: Any, protocol: str, path: 
         assert model.device["sandbox"]["level"] == "none"
 
 
+def test_requests_under_way_together_come_back_in_the_order_of_the_rows(server: Any) -> None:
+    with candidate("v1", server.server_port, rows_per_request=5, requests_at_once=4) as model:
+        assert model.predict(ROWS)[1] == pytest.approx(EXPECTED, abs=1e-6)
+        assert model.device["requests"] == 10 and model.device["requests_at_once"] == 4
+
+
 def test_our_own_model_host_is_a_v2_candidate(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
@@ -116,28 +122,6 @@ def test_our_own_model_host_is_a_v2_candidate(tmp_path: Path) -> None:
             host.terminate()
     assert scores == pytest.approx(EXPECTED, abs=1e-6)
     assert (labels == (EXPECTED >= 0.5)).all()
-
-
-def sigmoid_of_sum() -> bytes:
-    nodes = [
-        helper.make_node("ReduceSum", ["x", "axis"], ["sum"], keepdims=0),
-        helper.make_node("Sigmoid", ["sum"], ["score"]),
-        helper.make_node("GreaterOrEqual", ["score", "half"], ["above"]),
-        helper.make_node("Cast", ["above"], ["label"], to=TensorProto.INT64),
-    ]
-    constants = [
-        helper.make_tensor("axis", TensorProto.INT64, [1], [1]),
-        helper.make_tensor("half", TensorProto.FLOAT, [], [0.5]),
-    ]
-    graph = helper.make_graph(
-        nodes, "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2])],
-        [helper.make_tensor_value_info("label", TensorProto.INT64, ["n"]),
-         helper.make_tensor_value_info("score", TensorProto.FLOAT, ["n"])],
-        constants,
-    )  # fmt: skip
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    return model.SerializeToString()
 
 
 def test_a_busy_server_is_asked_again(server: Any) -> None:
@@ -166,7 +150,7 @@ def test_a_bad_server_gives_a_sentence(server: Any, path: str, sentence: str, mo
     monkeypatch.setattr(remote, "WAIT_SECONDS", 0.01)
     monkeypatch.setattr(remote, "ANSWER_BYTES_MAX", 10_000)
     with candidate("json", server.server_port, path) as model, pytest.raises(CandidateError, match=sentence):
-        model._client._seconds = 0.2
+        model._clients[0]._seconds = 0.2
         model.predict(ROWS)
 
 
@@ -175,5 +159,9 @@ def test_nobody_there_and_a_server_without_address_are_said() -> None:
         model.predict(ROWS[:1])
     with pytest.raises(InvalidRequestError, match="a `url`"):
         candidate("json", 1, url="file:///etc/passwd")
-    with pytest.raises(InvalidRequestError, match="`protocol`, one of v2, v1"):
+    with pytest.raises(InvalidRequestError, match="`protocol`, one of v2, v2-grpc, v1"):
         candidate("grpc", 1)
+    with pytest.raises(InvalidRequestError, match="a `url`, grpc or grpcs"):
+        candidate("v2-grpc", 1)
+    with pytest.raises(InvalidRequestError, match="`requests_at_once` is 1 to 32"):
+        candidate("v1", 1, requests_at_once=33)

@@ -19,6 +19,7 @@ from govern.adapters.sql import migrate
 from govern.adapters.sql.records import Records
 from govern.domain import predicates
 from govern.errors import ConflictError, InvalidRequestError, StorageError
+from govern.services.ports import Job
 from tests.support.postgres import postgres
 from tests.support.statements import Scribe, digest
 
@@ -315,3 +316,61 @@ def test_a_token_works_until_it_expires_or_is_revoked(records: Records) -> None:
     assert not records.revoke_token(token.id, email="c@b.example")
     assert records.revoke_token(token.id, email="a@b.example")
     assert records.token_owner(secret, now=NOW) is None
+
+
+def shards_of(records: Records, count: int = 2) -> tuple[str, list[Job]]:
+    """A check cut into shards, all of them leased."""
+    job_id = records.add_job("check", {"check": "fairness"}, candidate=digest("a"), now=NOW)
+    job = records.claim_job(["check"], "w", lease_seconds=10, now=NOW)
+    assert job is not None
+    payloads = [{"piece": "answers", "low": at, "high": at + 1, "evaluations": 1} for at in range(count)]
+    assert records.split_job(job, "shard", payloads, count)
+    assert not records.split_job(job, "shard", payloads, count)  # it is nobody's now
+    assert records.claim_job(["check"], "w", lease_seconds=10, now=NOW) is None
+    leased = [records.claim_job(["shard"], "w", lease_seconds=10, now=NOW) for _ in range(count)]
+    assert records.claim_job(["shard"], "w", lease_seconds=10, now=NOW) is None
+    return job_id, [one for one in leased if one is not None]
+
+
+def test_a_shard_is_counted_once_and_the_last_one_queues_its_job(records: Records) -> None:
+    job_id, (first, second) = shards_of(records)
+    late = NOW + timedelta(seconds=11)
+    again = records.claim_job(["shard"], "other", lease_seconds=10, now=late)
+    assert again is not None and (again.id, again.attempt) == (first.id, 2)
+    assert records.complete_shard(again, b"one")
+    assert not records.complete_shard(again, b"one") and not records.complete_shard(first, b"late")
+    waiting = records.job(job_id)
+    assert waiting is not None and (waiting.state, waiting.shards_left, waiting.progress_done) == ("split", 1, 1)
+    assert [one.id for one in records.list_jobs()] == [job_id]
+    assert records.complete_shard(second, b"two")
+    assert [one.answer for one in records.shard_answers(job_id)] == [b"one", b"two"]
+    taken = records.claim_job(["check"], "w", lease_seconds=10, now=late)
+    assert taken is not None and (taken.attempt, taken.shards_left, taken.progress_done) == (2, 0, 2)
+    assert records.complete_job(taken, {}) and records.shards(job_id) == []
+
+
+def test_a_shard_that_cannot_be_answered_queues_its_job_at_once(records: Records) -> None:
+    job_id, (first, second) = shards_of(records)
+    assert records.fail_shard(first, "the candidate failed")
+    assert not records.complete_shard(second, b"late")
+    assert [one.error for one in records.shard_answers(job_id)] == ["the candidate failed"]
+    assert records.claim_job(["check"], "w", lease_seconds=10, now=NOW) is not None
+
+
+def test_a_shard_whose_workers_all_die_fails_its_job(records: Records) -> None:
+    job_id, _ = shards_of(records, 1)
+    now = NOW
+    for _ in range(2):
+        now += timedelta(seconds=11)
+        assert records.claim_job(["shard"], "w", lease_seconds=10, now=now) is not None
+    assert len(records.reap_jobs(now=now + timedelta(seconds=11))) == 1
+    job = records.job(job_id)
+    assert job is not None and job.state == "failed" and "3 attempts" in (job.error or "")
+    assert records.shards(job_id) == []
+
+
+def test_cancelling_a_cut_job_forgets_its_shards(records: Records) -> None:
+    job_id, (first, _) = shards_of(records)
+    assert records.cancel_job(job_id) and records.shards(job_id) == []
+    assert not records.beat_job(first, lease_seconds=10) and not records.complete_shard(first, b"x")
+    assert not records.cancel_job(job_id)

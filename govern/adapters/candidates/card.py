@@ -14,6 +14,9 @@ from govern.errors import InvalidRequestError
 from govern.transparency.canonical import parse_json
 
 COLUMNS_MAX = 10_000
+ROWS_PER_BATCH_MAX = 1_000_000
+PRECISIONS = ("float32", "bfloat16")
+_ROUNDED = ("safetensors", "torch-export")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class Card:
         categories: attribute to category names; a category's place is its code.
         task: what it answers.
         device: ``cpu`` or ``cuda`` where it asks for one, else empty.
+        precision: ``float32`` or, where the format can, ``bfloat16``.
+        rows_per_batch: rows it is sent at once, 0 where it does not say.
         value: the whole card.
     """
 
@@ -36,6 +41,8 @@ class Card:
     categories: Mapping[str, tuple[str, ...]]
     task: Task
     device: str
+    precision: str
+    rows_per_batch: int
     value: Mapping[str, Any]
 
     @classmethod
@@ -68,7 +75,16 @@ class Card:
         device = str(value.get("device", ""))
         if device not in ("", "cpu", "cuda"):
             raise InvalidRequestError(f"the card's `device` is cpu or cuda, not {device!r}")
-        return cls(named, columns, protected, categories, Task.read(value), device, value)
+        rows, task = value.get("rows_per_batch", 0), Task.read(value)
+        if type(rows) is not int or not 0 <= rows <= ROWS_PER_BATCH_MAX:
+            raise InvalidRequestError(f"`rows_per_batch` is 1 to {ROWS_PER_BATCH_MAX}")
+        precision = str(value.get("precision", PRECISIONS[0]))
+        if precision not in (PRECISIONS if named in _ROUNDED else PRECISIONS[:1]):
+            raise InvalidRequestError(
+                f"the card's `precision` is float32, or bfloat16 in the formats "
+                f"{' and '.join(_ROUNDED)}; not {precision!r} in {named}"
+            )
+        return cls(named, columns, protected, categories, task, device, precision, rows, value)
 
     def codes(self, protected: Mapping[str, Any], count: int) -> dict[str, np.ndarray]:
         """Return protected attributes as codes, int64 [n] each.

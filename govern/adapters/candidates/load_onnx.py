@@ -30,10 +30,17 @@ class OnnxModel:
         threads: threads per operator.
         card: the candidate's card.
         gpu: whether CUDA may be used where it is.
+        gpu_memory_bytes: what the provider may take of the device, 0 for no limit.
     """
 
     def __init__(
-        self, data: bytes, threads: int, card: Mapping[str, Any], *, gpu: bool = True
+        self,
+        data: bytes,
+        threads: int,
+        card: Mapping[str, Any],
+        *,
+        gpu: bool = True,
+        gpu_memory_bytes: int = 0,
     ) -> None:
         import onnxruntime
 
@@ -48,6 +55,8 @@ class OnnxModel:
         wanted, settings = next(
             row for row in _PROVIDERS if row[0] in available and (gpu or row[0] != _PROVIDERS[0][0])
         )
+        if wanted == _PROVIDERS[0][0] and gpu_memory_bytes:
+            settings = {**settings, "gpu_mem_limit": gpu_memory_bytes}
         try:
             self._session = onnxruntime.InferenceSession(
                 data, options, providers=[(wanted, settings)]
@@ -79,4 +88,11 @@ class OnnxModel:
 def load(files: Mapping[str, bytes], options: Mapping[str, Any]) -> OnnxModel:
     """Load ``model.onnx``."""
     gpu = options.get("device") != "cpu"
-    return OnnxModel(files["model.onnx"], int(options["threads"]), options["card"], gpu=gpu)
+    room = int(options.get("gpu_memory_bytes", 0))
+    return OnnxModel(
+        files["model.onnx"],
+        int(options["threads"]),
+        options["card"],
+        gpu=gpu,
+        gpu_memory_bytes=room,
+    )

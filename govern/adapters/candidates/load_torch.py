@@ -1,7 +1,8 @@
 """PyTorch candidates: an exported program, or safetensors with an architecture in the card.
 
 No class of the candidate's is imported: the card names one of the architectures below.
-Runs on the first CUDA device where there is one, in float32 without TF32, deterministic.
+Runs on the first CUDA device where there is one, in float32 without TF32, deterministic; in
+bfloat16 (autocast: weights stay float32, products are rounded) where the card says so.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from govern.adapters.candidates import paths_torch
 from govern.adapters.candidates.scores import answer, with_codes
+from govern.checks.shapley import Attributions
 from govern.checks.tasks import Task
 from govern.errors import CandidateError
 
@@ -35,12 +38,18 @@ class TorchModel:
         self._place = torch.device(
             "cuda:0" if options.get("device") != "cpu" and torch.cuda.is_available() else "cpu"
         )
+        if self._place.type == "cuda":
+            total = int(torch.cuda.get_device_properties(0).total_memory)
+            torch.cuda.set_per_process_memory_fraction(
+                memory_share(int(options.get("gpu_memory_bytes", 0)), total)
+            )
         self._module = module.to(self._place)
+        self._precision = str(options.get("precision") or "float32")
         self.device: dict[str, Any] = {
             "kind": self._place.type,
             "provider": str(self._place),
             "runtime": f"torch {torch.__version__}",
-            "precision": "float32",
+            "precision": self._precision,
             "deterministic": True,
             **(_cuda_evidence(torch) if self._place.type == "cuda" else {}),
         }
@@ -50,9 +59,31 @@ class TorchModel:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return labels and probabilities."""
         values = self._torch.from_numpy(with_codes(rows, protected).astype(np.float32))
-        with self._torch.inference_mode():
-            found = self._module(values.to(self._place))
-        return answer(found.float().cpu().numpy(), self._card)
+        return answer(self._asked(values.to(self._place)).cpu().numpy(), self._card)
+
+    def explain_paths(
+        self, rows: np.ndarray, background: np.ndarray, paths: int, seed: int, batch: int
+    ) -> Attributions:
+        """Return Shapley values of the score by permutation paths on the device itself."""
+        classes = Task.read(self._card)
+        place = classes.positive if classes.classes else 0
+
+        def score(values: Any) -> Any:
+            found = self._asked(values)
+            return found[:, place] if found.ndim == 2 else found
+
+        return paths_torch.explain(
+            score, rows, background, paths=paths, seed=seed, batch=batch, torch=self._torch,
+            device=self._place,
+        )  # fmt: skip
+
+    def _asked(self, values: Any) -> Any:
+        """Return what the module gives, float32, for a tensor that is where it is."""
+        rounded = self._torch.autocast(
+            self._place.type, self._torch.bfloat16, enabled=self._precision == "bfloat16"
+        )
+        with self._torch.inference_mode(), rounded:
+            return self._module(values).float()
 
 
 def load(files: Mapping[str, bytes], options: Mapping[str, Any]) -> TorchModel:
@@ -66,6 +97,11 @@ def load(files: Mapping[str, bytes], options: Mapping[str, Any]) -> TorchModel:
     if "model.pt2" in files:
         return TorchModel(_exported(files["model.pt2"], torch), torch, options)
     return TorchModel(_declared(files["model.safetensors"], torch, options["card"]), torch, options)
+
+
+def memory_share(limit_bytes: int, total_bytes: int) -> float:
+    """Return the share of a device's memory that a candidate may take; all of it without limit."""
+    return min(1.0, limit_bytes / total_bytes) if limit_bytes and total_bytes else 1.0
 
 
 def _exported(data: bytes, torch: Any) -> Any:

@@ -19,7 +19,11 @@ Candidate = SandboxedModel | RemoteModel
 
 
 def open_candidate(
-    files: Mapping[str, bytes], *, limits: Limits | None = None, device: str = ""
+    files: Mapping[str, bytes],
+    *,
+    limits: Limits | None = None,
+    device: str = "",
+    precision: str = "",
 ) -> Candidate:
     """Start a candidate's process, or connect to its server.
 
@@ -27,6 +31,7 @@ def open_candidate(
         files: the candidate folder, by file name.
         limits: what it may use.
         device: ``cpu`` or ``cuda``; what the card asks for, else CUDA where it is.
+        precision: ``float32`` or ``bfloat16``; what the card asks for where it is empty.
 
     Raises:
         InvalidRequestError: the folder is not a candidate, with what to do instead.
@@ -41,7 +46,7 @@ def open_candidate(
         return RemoteModel(card)
     if card.format == "mlflow":
         card, files = unfolded(card, files)
-    return SandboxedModel(card, files, limits=limits, device=device)
+    return SandboxedModel(card, files, limits=limits, device=device, precision=precision)
 
 
 class FailedModel:
@@ -86,12 +91,14 @@ class WarmCandidates:
         self._digest: str | None = None
         self._model: Candidate | None = None
 
-    def open(self, digest: str, files: Mapping[str, bytes]) -> Candidate | FailedModel:
+    def open(
+        self, digest: str, files: Callable[[], Mapping[str, bytes]]
+    ) -> Candidate | FailedModel:
         """Return the process of a candidate: the warm one, or a new one.
 
         Args:
             digest: the candidate's digest.
-            files: its folder, by file name.
+            files: returns its folder, by file name; not called for the warm one.
 
         Raises:
             InvalidRequestError: the folder is not a candidate.
@@ -99,10 +106,11 @@ class WarmCandidates:
         if self._model is not None and self._digest == digest and self._model.alive:
             return self._model
         self.close()
+        folder = files()
         try:
-            self._model, self._digest = open_candidate(files, limits=self._limits), digest
+            self._model, self._digest = open_candidate(folder, limits=self._limits), digest
         except CandidateError as why:
-            return FailedModel(why, Card.read(files[CARD]).task)
+            return FailedModel(why, Card.read(folder[CARD]).task)
         return self._model
 
     def close(self) -> None:

@@ -24,11 +24,13 @@ from typing import Any, Self
 import numpy as np
 
 from govern.adapters.candidates.card import Card
-from govern.adapters.candidates.devices import driver
+from govern.adapters.candidates.devices import cuda_here, driver
 from govern.adapters.candidates.formats import FORMATS
 from govern.adapters.candidates.frames import Frame, decode, encode
-from govern.checks.inner_values import ORACLE_ROWS, InnerValues
-from govern.checks.tasks import BINARY, Task
+from govern.adapters.candidates.judging import attributions, inner_values, judged
+from govern.checks import shapley
+from govern.checks.inner_values import InnerValues
+from govern.checks.shapley import Attributions
 from govern.errors import CandidateError, MalformedError
 
 ANSWER_BYTES_PER_ROW_MAX = 64
@@ -48,10 +50,12 @@ class Limits:
         memory_bytes: private memory of its process.
         load_seconds: until its libraries and files are loaded.
         predict_seconds: for one batch.
+        gpu_memory_bytes: of a CUDA device, where its library can be told.
         rows_per_batch: rows sent at once; part of the evidence, results may depend on it.
     """
 
     memory_bytes: int = 8 << 30
+    gpu_memory_bytes: int = 32 << 30
     load_seconds: float = 100.0
     predict_seconds: float = 120.0
     rows_per_batch: int = 65_536
@@ -66,6 +70,7 @@ class SandboxedModel:
         limits: what it may use.
         threads: threads per operator.
         device: ``cpu`` or ``cuda``; what the card asks for, else CUDA where it is.
+        precision: what the card asks for where it is empty.
         module: the child's module, run with ``python -m``.
         watch: called with the number of rows answered, after each batch.
     """
@@ -78,6 +83,7 @@ class SandboxedModel:
         limits: Limits | None = None,
         threads: int = 1,
         device: str = "",
+        precision: str = "",
         module: Sequence[str] = ("govern.adapters.candidates.server",),
     ) -> None:
         self.card = card
@@ -86,10 +92,18 @@ class SandboxedModel:
         self.protected = list(card.protected)
         self.watch: Callable[[int], None] = watch_nothing
         self._limits = limits or Limits()
+        self._rows_at_once = card.rows_per_batch or self._limits.rows_per_batch
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 — closed with the process
         self._child = _start(module, self._limits.memory_bytes, threads, self._words)
         try:
-            self.device = self._open(files, threads, device or card.device)
+            told = {
+                "card": dict(card.value),
+                "threads": threads,
+                "device": device or card.device,
+                "precision": precision or card.precision,
+                "gpu_memory_bytes": self._limits.gpu_memory_bytes,
+            }
+            self.device = self._open(files, told)
         except BaseException:
             self.close()
             raise
@@ -137,8 +151,8 @@ class SandboxedModel:
         """
         codes = self.card.codes(protected or {}, len(rows))
         parts = []
-        for start in range(0, max(1, len(rows)), self._limits.rows_per_batch):
-            batch = slice(start, start + self._limits.rows_per_batch)
+        for start in range(0, max(1, len(rows)), self._rows_at_once):
+            batch = slice(start, start + self._rows_at_once)
             parts.append(self._predict(rows[batch], {k: v[batch] for k, v in codes.items()}))
             self.watch(len(parts[-1][0]))
         return tuple(np.concatenate(column) for column in zip(*parts, strict=True))  # type: ignore[return-value]
@@ -156,9 +170,47 @@ class SandboxedModel:
         if not self._explains or self.protected:
             return None
         room = ANSWER_BYTES_EXTRA + 8 * rows.size + 2 * ANSWER_BYTES_PER_ROW_MAX * len(rows)
+        room += 8 * rows.shape[1] ** 2
         asked = Frame({"ask": "explain"}, {"rows": rows, "background": background})
         answer = self._ask(asked, self._limits.predict_seconds, room)
         return inner_values(answer, rows.shape) if answer.header.get("method") else None
+
+    @property
+    def walks_paths(self) -> bool:
+        """Whether ``explain_paths`` can be asked."""
+        return self._walks_paths and not self.protected
+
+    def explain_paths(
+        self, rows: np.ndarray, background: np.ndarray, paths: int, seed: int
+    ) -> Attributions:
+        """Return Shapley values of the score by permutation paths on the model's own device.
+
+        Args:
+            rows: float64 [n, features], nothing missing.
+            background: float64 [m, features], nothing missing.
+            paths: antithetic paths per row.
+            seed: of the paths.
+
+        Raises:
+            CandidateError: it failed, or what it gave are no values of these rows.
+        """
+        step = shapley.rows_at_once(rows.shape[1], paths, self._rows_at_once)
+        told = {"ask": "paths", "paths": paths, "seed": seed, "batch": self._rows_at_once}
+        found = []
+        for low in range(0, len(rows), step):
+            part = rows[low : low + step]
+            asked = Frame(told, {"rows": part, "background": background})
+            room = ANSWER_BYTES_EXTRA + 2 * ANSWER_BYTES_PER_ROW_MAX * part.size
+            answer = self._ask(asked, self._limits.predict_seconds, room)
+            found.append(attributions(answer, part.shape))
+            self.watch(found[-1].evaluations)
+        values, errors, output = (
+            np.concatenate([getattr(each, name) for each in found])
+            for name in ("values", "errors", "output")
+        )
+        return Attributions(
+            values, errors, found[0].base, output, sum(each.evaluations for each in found)
+        )
 
     def _predict(
         self, rows: np.ndarray, codes: Mapping[str, np.ndarray]
@@ -169,22 +221,27 @@ class SandboxedModel:
         labels, scores = (answer.arrays.get(name) for name in ("labels", "scores"))
         return judged(labels, scores, len(rows), self.card.task)
 
-    def _open(self, files: Mapping[str, bytes], threads: int, wanted: str) -> dict[str, Any]:
+    def _open(self, files: Mapping[str, bytes], options: Mapping[str, Any]) -> dict[str, Any]:
         ends = time.monotonic() + self._limits.load_seconds
         report = self._receive(ends, ANSWER_BYTES_EXTRA).header.get("sandbox")
-        options = {"card": dict(self.card.value), "threads": threads, "device": wanted}
         left = max(0.1, ends - time.monotonic())
         answer = self._ask(Frame(options, {}, files), left, ANSWER_BYTES_EXTRA)
         device = answer.header.get("device")
         if not isinstance(device, dict):
             raise self._failed("its process did not say what it runs on")
-        self._explains = bool(answer.header.get("explains"))
-        batch = self._limits.rows_per_batch
-        if wanted and device.get("kind") != wanted:
-            raise self._failed(f"{wanted} was asked for, it runs on {device.get('kind')}")
+        self._explains, self._walks_paths = (
+            bool(answer.header.get(name)) for name in ("explains", "walks_paths")
+        )
+        for name, kind in (("device", "kind"), ("precision", "precision")):
+            wanted = options[name]
+            if wanted and device.get(kind) != wanted and (name == "device" or wanted != "float32"):
+                raise self._failed(f"{wanted} was asked for, it runs on {device.get(kind)}")
         if device.get("kind") == "cuda":
-            device["driver"] = driver()
-        return {**device, "threads": threads, "rows_per_batch": batch, "sandbox": report}
+            device |= {"driver": driver(), "memory_limit_bytes": options["gpu_memory_bytes"]}
+        elif not cuda_here():
+            device["gpu"] = "none on this machine"
+        more = {"threads": options["threads"], "rows_per_batch": self._rows_at_once}
+        return {**device, **more, "sandbox": report}
 
     def _ask(self, frame: Frame, seconds: float, room: int) -> Frame:
         ends = time.monotonic() + seconds
@@ -253,80 +310,6 @@ class SandboxedModel:
         self._words.seek(0)
         lines = self._words.read().decode("utf-8", "replace").strip().splitlines()
         return lines[-1][:WORDS_CHARS_MAX] if lines else ""
-
-
-def judged(
-    labels: Any, scores: Any, count: int, task: Task = BINARY
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return an answer that checks may believe.
-
-    Args:
-        labels: what should be 0 or 1, or a class's place, [n].
-        scores: what should be shares from 0 to 1, or numbers where the task is one, [n].
-        count: n.
-        task: what the card declares.
-
-    Raises:
-        CandidateError: it is no answer; the sentence says what it is.
-    """
-    for name, array in (("labels", labels), ("scores", scores)):
-        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
-            raise CandidateError(f"the candidate gave no numbers as {name}")
-        if array.shape != (count,):
-            raise CandidateError(
-                f"the candidate gave {name} of shape {array.shape} for {count} rows; "
-                f"one number a row is expected"
-            )
-        missing = int(np.isnan(array).sum()) if array.dtype.kind == "f" else 0
-        if missing:
-            raise CandidateError(
-                f"the candidate gave no number (NaN) as {name} for {missing} of {count} rows"
-            )
-    if task.is_number:
-        return _numbers(scores)
-    if not np.isin(labels, np.arange(max(2, len(task.classes)))).all():
-        known = f"places of its {len(task.classes)} classes" if task.classes else "0 and 1"
-        raise CandidateError(f"the candidate gave labels other than {known}")
-    if count and not ((scores >= 0) & (scores <= 1.00001)).all():
-        raise CandidateError(
-            f"the candidate gave scores from {scores.min():.3g} to {scores.max():.3g}, which are "
-            "not shares from 0 to 1; if they are logits, export the model with its sigmoid"
-        )
-    return labels.astype(np.int64), scores.astype(np.float32)
-
-
-def inner_values(answer: Frame, shape: tuple[int, ...]) -> InnerValues:
-    """Return an explanation that checks may believe.
-
-    Args:
-        answer: the process's answer.
-        shape: of the rows that were asked.
-
-    Raises:
-        CandidateError: an array of it has another shape, or holds no numbers.
-    """
-    count = min(shape[0], ORACLE_ROWS)
-    expected = {"values": shape, "output": shape[:1], "ours": (count, shape[1])}
-    found: dict[str, np.ndarray] = {}
-    for name, wanted in {**expected, "oracle": expected["ours"]}.items():
-        array = answer.arrays.get(name)
-        if array is None or array.shape != wanted or array.dtype.kind != "f":
-            raise CandidateError(f"the candidate gave no {name} of shape {wanted} to explain with")
-        if not np.isfinite(array).all():
-            raise CandidateError(f"the candidate gave {name} that are no numbers")
-        found[name] = array.astype(np.float64)
-    method, scale, library = (
-        str(answer.header.get(name, ""))[:80] for name in ("method", "scale", "library")
-    )
-    base = float(answer.header.get("base", np.nan))
-    return InnerValues(method, scale, library, base, **found)
-
-
-def _numbers(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    endless = int((~np.isfinite(scores)).sum())
-    if endless:
-        raise CandidateError(f"the candidate gave infinite scores for {endless} rows")
-    return np.zeros(len(scores), np.int64), scores.astype(np.float64)
 
 
 def _start(

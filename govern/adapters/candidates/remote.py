@@ -1,6 +1,6 @@
-"""Candidates that answer over HTTP: a server that the card names, asked in its own protocol.
+"""Candidates that answer over the network: a server that the card names, in its own protocol.
 
-Protocols: Open Inference Protocol V2 (``/v2/models/NAME/infer``), KServe V1
+Protocols: Open Inference Protocol V2 (``/v2/models/NAME/infer``, or gRPC's ``ModelInfer``), KServe V1
 (``/v1/models/NAME:predict``), MLflow and SageMaker ``/invocations`` (``dataframe_split``), and
 plain JSON by a mapping that the card declares. Requests and answers have limits; a request is
 asked again a few times where the server was busy or away, never where it said no.
@@ -12,14 +12,19 @@ import http.client
 import json
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Self
+from queue import Queue
+from typing import Any, Protocol, Self
 from urllib.parse import SplitResult, urlsplit
 
 import numpy as np
 
 from govern.adapters.candidates.card import Card
-from govern.adapters.candidates.process import judged, watch_nothing
+from govern.adapters.candidates.infer_messages import outputs, request
+from govern.adapters.candidates.judging import judged
+from govern.adapters.candidates.process import watch_nothing
+from govern.adapters.candidates.remote_grpc import GrpcClient
 from govern.adapters.candidates.scores import answer, with_codes
 from govern.errors import CandidateError, InvalidRequestError
 
@@ -31,6 +36,8 @@ ROWS_PER_REQUEST = 2_000
 ROWS_PER_REQUEST_MAX = 100_000
 SECONDS = 30.0
 PATH_PARTS_MAX = 16
+REQUESTS_AT_ONCE_MAX = 32
+GRPC = "v2-grpc"
 Pair = tuple[Any, Any]
 
 
@@ -39,11 +46,12 @@ class Server:
     """Where a candidate answers and how it is asked.
 
     Args:
-        protocol: one of ``v2``, ``v1``, ``invocations``, ``json``.
+        protocol: one of ``v2``, ``v2-grpc``, ``v1``, ``invocations``, ``json``.
         url: scheme, host and port; for ``invocations`` and ``json`` the path as well.
         model: the model's name in ``v1`` and ``v2``.
-        rows_per_request: rows sent at once.
+        rows_per_request: rows sent in one request.
         mapping: for ``json``: ``rows`` is the request's key; ``score`` the path to the scores.
+        requests_at_once: requests under way together.
     """
 
     protocol: str
@@ -51,6 +59,7 @@ class Server:
     model: str
     rows_per_request: int
     mapping: Mapping[str, Any]
+    requests_at_once: int = 1
 
     @classmethod
     def read(cls, card: Card) -> Server:
@@ -65,15 +74,25 @@ class Server:
                 f"the card's `server` needs a `protocol`, one of {', '.join(_PROTOCOLS)}"
             )
         url = urlsplit(str(value.get("url", "")))
-        if url.scheme not in ("http", "https") or not url.hostname or url.username:
-            raise InvalidRequestError("the card's `server` needs a `url`, http or https, no user")
-        rows = value.get("rows_per_request", ROWS_PER_REQUEST)
-        if type(rows) is not int or not 0 < rows <= ROWS_PER_REQUEST_MAX:
-            raise InvalidRequestError(f"`rows_per_request` is 1 to {ROWS_PER_REQUEST_MAX}")
+        protocol = str(value["protocol"])
+        schemes = ("grpc", "grpcs") if protocol == GRPC else ("http", "https")
+        if url.scheme not in schemes or not url.hostname or url.username:
+            raise InvalidRequestError(
+                f"the card's `server` needs a `url`, {' or '.join(schemes)}, no user"
+            )
+        rows = _count(value, "rows_per_request", ROWS_PER_REQUEST, ROWS_PER_REQUEST_MAX)
+        together = _count(value, "requests_at_once", 1, REQUESTS_AT_ONCE_MAX)
         model, mapping = str(value.get("model", "")), value.get("mapping", {})
-        if value["protocol"] in ("v1", "v2") and not model:
+        if protocol in ("v1", "v2", GRPC) and not model:
             raise InvalidRequestError("the card's `server` needs the `model`'s name")
-        return cls(str(value["protocol"]), url.geturl(), model, rows, dict(mapping))
+        return cls(protocol, url.geturl(), model, rows, dict(mapping), together)
+
+
+def _count(value: Mapping[str, Any], name: str, usual: int, most: int) -> int:
+    count = value.get(name, usual)
+    if type(count) is not int or not 0 < count <= most:
+        raise InvalidRequestError(f"`{name}` is 1 to {most}")
+    return count
 
 
 class RemoteModel:
@@ -90,16 +109,38 @@ class RemoteModel:
         self.task = card.task
         self.watch: Callable[[int], None] = watch_nothing
         self.alive = True
-        self._client = _Client(urlsplit(self.server.url), seconds)
+        self._clients = [self._client(seconds) for _ in range(self.server.requests_at_once)]
+        self._free: Queue[Client] = Queue()
+        for client in self._clients:
+            self._free.put(client)
         self._body, self._pair = _PROTOCOLS[self.server.protocol]
         self.device: dict[str, Any] = {
             "kind": "remote",
             "protocol": self.server.protocol,
             "url": self.server.url,
             "rows_per_batch": self.server.rows_per_request,
+            "requests_at_once": self.server.requests_at_once,
             "sandbox": {"level": "none", "lacks": ["the candidate runs on a server of its own"]},
-            **self._client.counted(),
+            **self._counted(),
         }
+
+    def _client(self, seconds: float) -> Client:
+        url = urlsplit(self.server.url)
+        if self.server.protocol != GRPC:
+            return _Client(url, seconds)
+        return GrpcClient(
+            url,
+            seconds,
+            attempts_max=ATTEMPTS_MAX,
+            wait_seconds=WAIT_SECONDS,
+            answer_bytes_max=ANSWER_BYTES_MAX,
+        )
+
+    def _counted(self) -> dict[str, Any]:
+        """Return what all clients asked together."""
+        told = [client.counted() for client in self._clients]
+        summed = {name: sum(one[name] for one in told) for name in ("requests", "retries")}
+        return {**summed, "server": next((one["server"] for one in told if one["server"]), "")}
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -110,8 +151,9 @@ class RemoteModel:
         self.close()
 
     def close(self) -> None:
-        """End the connection."""
-        self._client.close()
+        """End the connections."""
+        for client in self._clients:
+            client.close()
 
     def stop(self) -> None:
         """Ask nothing more."""
@@ -122,11 +164,20 @@ class RemoteModel:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Answer a batch; see ``SandboxedModel.predict``."""
         codes = self.card.codes(protected or {}, len(rows))
+        size = self.server.rows_per_request
+        batches = [slice(low, low + size) for low in range(0, max(1, len(rows)), size)]
         parts = []
-        for start in range(0, max(1, len(rows)), self.server.rows_per_request):
-            batch = slice(start, start + self.server.rows_per_request)
-            parts.append(self._ask(rows[batch], {k: v[batch] for k, v in codes.items()}))
-            self.watch(len(parts[-1][0]))
+        with ThreadPoolExecutor(len(self._clients)) as pool:
+            ask = lambda part: self._ask(rows[part], {k: v[part] for k, v in codes.items()})  # noqa: E731
+            try:
+                for pair in pool.map(ask, batches):
+                    parts.append(pair)
+                    self.watch(len(pair[0]))
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+            finally:
+                self.device.update(self._counted())
         labels, scores = zip(*parts, strict=True)
         return np.concatenate(labels), np.concatenate(scores)
 
@@ -134,18 +185,40 @@ class RemoteModel:
         if not self.alive:
             raise CandidateError("the check was stopped")
         path, body = self._body(self.server, self.columns, rows, codes)
-        value = self._client.post(path, body)
-        self.device.update(self._client.counted())
+        client = self._free.get()
+        try:
+            value = client.post(path, body)
+        finally:
+            self._free.put(client)
         try:
             labels, scores = self._pair(self.server, value)
         except (KeyError, TypeError, IndexError, ValueError):
             raise CandidateError(
-                f"the server's answer is not that of {self.server.protocol}: "
-                f"{json.dumps(value)[:120]}"
+                f"the server's answer is not that of {self.server.protocol}: {_shown(value)}"
             ) from None
         if labels is None:
             labels, scores = answer(scores, self.card.value)
         return judged(labels, scores, len(rows), self.task)
+
+
+class Client(Protocol):
+    """Asks one server, one request at a time."""
+
+    def post(self, path: str, body: Any) -> Any:
+        """Return the server's answer to a request."""
+
+    def counted(self) -> dict[str, Any]:
+        """Return ``requests``, ``retries`` and what the ``server`` calls itself."""
+
+    def close(self) -> None:
+        """End the connection."""
+
+
+def _shown(value: Any) -> str:
+    try:
+        return json.dumps(value)[:120]
+    except TypeError:
+        return str(value)[:120]
 
 
 class _Client:
@@ -240,6 +313,18 @@ def _v2_body(
     return f"/v2/models/{server.model}/infer", {"inputs": inputs}
 
 
+def _grpc_body(
+    server: Server, columns: list[str], rows: np.ndarray, codes: Mapping[str, np.ndarray]
+) -> Pair:
+    inputs = {"x": ("FP32", rows)} | {name: ("INT64", values) for name, values in codes.items()}
+    return "", request(server.model, inputs)
+
+
+def _grpc_pair(server: Server, value: Any) -> Pair:
+    found = outputs(value)
+    return found.get("label"), found["score"].astype(float)
+
+
 def _v2_pair(server: Server, value: Any) -> Pair:
     found = {item["name"]: np.asarray(item["data"]) for item in value["outputs"]}
     return found.get("label"), found["score"].astype(float)
@@ -291,6 +376,7 @@ def _follow(value: Any, parts: list[str]) -> Any:
 
 _PROTOCOLS: dict[str, tuple[Callable[..., Pair], Callable[[Server, Any], Pair]]] = {
     "v2": (_v2_body, _v2_pair),
+    GRPC: (_grpc_body, _grpc_pair),
     "v1": (_v1_body, _predictions),
     "invocations": (_invocations_body, _predictions),
     "json": (_json_body, _json_pair),

@@ -72,11 +72,13 @@ def main(load: Load | None = None) -> int:
         try:
             if model is None:
                 model = (load or _load)(frame.files, frame.header)
-                send(
-                    {"device": {**model.device, **_builds()}, "explains": hasattr(model, "explain")}
-                )
+                can = {"explains": "explain", "walks_paths": "explain_paths"}
+                told = {name: hasattr(model, method) for name, method in can.items()}
+                send({"device": {**model.device, **_builds()}, **told})
             elif frame.header.get("ask") == "explain":
                 send(*_explained(model, frame.arrays))
+            elif frame.header.get("ask") == "paths":
+                send(*_walked(model, frame))
             else:
                 rows, codes = frame.arrays["rows"], dict(frame.arrays)
                 del codes["rows"]
@@ -100,7 +102,21 @@ def _explained(
     if found is None:
         return {"method": ""}, {}
     told = {name: getattr(found, name) for name in ("method", "scale", "library", "base")}
-    return told, {name: getattr(found, name) for name in ("values", "output", "ours", "oracle")}
+    named = ("values", "output", "ours", "oracle", "oracle_errors")
+    sent = {name: getattr(found, name) for name in named}
+    pairs = found.interactions
+    if pairs is not None:
+        told["pairs"] = [pairs.rows, pairs.oracle_gap, pairs.oracle_rows]
+        sent["pairs"] = pairs.mean_abs
+    return told, sent
+
+
+def _walked(model: Any, frame: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return header and arrays of values by paths on the model's own device."""
+    numbers = (int(frame.header[name]) for name in ("paths", "seed", "batch"))
+    found = model.explain_paths(frame.arrays["rows"], frame.arrays["background"], *numbers)
+    arrays = {name: getattr(found, name) for name in ("values", "errors", "output")}
+    return {"base": found.base, "evaluations": found.evaluations}, arrays
 
 
 def _builds() -> dict[str, Any]:

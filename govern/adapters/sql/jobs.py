@@ -13,20 +13,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, update
+from sqlalchemy import and_, or_, update
 from sqlmodel import Session, col, select
 
-from govern.adapters.sql.sessions import Database, now_us, text_of_us
+from govern.adapters.sql.job_rows import ATTEMPTS_MAX, job_of, swap
+from govern.adapters.sql.sessions import now_us
+from govern.adapters.sql.shards import ERROR_CHARS_MAX, ShardRecords, forget_shards
 from govern.adapters.sql.tables import JobTable
 from govern.errors import InvalidRequestError
 from govern.services.ports import Job
 
-ATTEMPTS_MAX = 3
 PAYLOAD_BYTES_MAX = 1 << 20
-ERROR_CHARS_MAX = 2_000
 
 
-class JobRecords(Database):
+class JobRecords(ShardRecords):
     """Queues, leases and finishes jobs."""
 
     def add_job(
@@ -60,19 +60,26 @@ class JobRecords(Database):
         """Return one job."""
         with self.reading() as session:
             row = session.get(JobTable, job_id)
-            return None if row is None else _job(row)
+            return None if row is None else job_of(row)
 
     def list_jobs(
-        self, *, candidate: str | None = None, state: str | None = None, limit: int = 100
+        self,
+        *,
+        candidate: str | None = None,
+        state: str | None = None,
+        limit: int = 100,
+        shards: bool = False,
     ) -> list[Job]:
-        """Return jobs, newest first."""
+        """Return jobs, newest first; ``shards``: the shards of jobs as well."""
         query = select(JobTable).order_by(col(JobTable.created_us).desc(), col(JobTable.id))
+        if not shards:
+            query = query.where(col(JobTable.parent).is_(None))
         if candidate is not None:
             query = query.where(JobTable.candidate == candidate)
         if state is not None:
             query = query.where(JobTable.state == state)
         with self.reading() as session:
-            return [_job(row) for row in session.exec(query.limit(limit))]
+            return [job_of(row) for row in session.exec(query.limit(limit))]
 
     def claim_job(
         self,
@@ -98,7 +105,9 @@ class JobRecords(Database):
             and_(col(JobTable.state) == "leased", col(JobTable.lease_until) <= at),
         )
         query = select(JobTable).where(
-            free, col(JobTable.kind).in_(list(kinds)), col(JobTable.attempt) < ATTEMPTS_MAX
+            free,
+            col(JobTable.kind).in_(list(kinds)),
+            col(JobTable.attempt) < col(JobTable.attempts_max),
         )
         if job_id is not None:
             query = query.where(JobTable.id == job_id)
@@ -110,11 +119,12 @@ class JobRecords(Database):
             row.state, row.lease_owner = "leased", owner
             row.lease_until = at + int(lease_seconds * 1_000_000)
             row.attempt += 1
-            row.started_us = at
-            row.progress_done = row.progress_total = 0
+            if row.shards_left is None:
+                row.started_us = at
+                row.progress_done = row.progress_total = 0
             session.add(row)
             session.flush()
-            return _job(row)
+            return job_of(row)
 
     def beat_job(
         self,
@@ -132,7 +142,7 @@ class JobRecords(Database):
         if total is not None:
             values["progress_total"] = total
         with self.writing() as session:
-            return _swap(session, job, values)
+            return swap(session, job, values)
 
     def complete_job(
         self, job: Job, result: Mapping[str, Any] | None = None, *, now: datetime | None = None
@@ -145,12 +155,15 @@ class JobRecords(Database):
             "result": None if result is None else json.dumps(result, sort_keys=True),
         }
         with self.writing() as session:
-            return _swap(session, job, values)
+            return _ended(session, job, values)
 
     def fail_job(
         self, job: Job, error: str, *, retry: bool = False, now: datetime | None = None
     ) -> bool:
-        """Mark a job failed, or queue it again where ``retry`` and attempts are left."""
+        """Mark a job failed, or queue it again where ``retry`` and attempts are left.
+
+        A shard that fails so takes its job with it.
+        """
         again = retry and job.attempt < ATTEMPTS_MAX
         values = {
             "state": "queued" if again else "failed",
@@ -158,15 +171,22 @@ class JobRecords(Database):
             "finished_us": None if again else _us(now),
         }
         with self.writing() as session:
-            return _swap(session, job, values)
+            if again:
+                return swap(session, job, values)
+            done = _ended(session, job, values)
+            if done and job.parent is not None:
+                _fail_parent(session, job.parent, values)
+            return done
 
     def cancel_job(self, job_id: str, *, now: datetime | None = None) -> bool:
         """Cancel a job that is not finished; a worker finds out at its next beat."""
         query = update(JobTable).where(
-            col(JobTable.id) == job_id, col(JobTable.state).in_(["queued", "leased"])
+            col(JobTable.id) == job_id, col(JobTable.state).in_(["queued", "leased", "split"])
         )
         with self.writing() as session:
             done = session.execute(query.values(state="cancelled", finished_us=_us(now)))
+            if done.rowcount:  # type: ignore[attr-defined]
+                forget_shards(session, [job_id])
             return bool(done.rowcount)  # type: ignore[attr-defined]
 
     def reap_jobs(self, *, now: datetime | None = None) -> list[str]:
@@ -175,7 +195,7 @@ class JobRecords(Database):
         query = select(JobTable).where(
             JobTable.state == "leased",
             col(JobTable.lease_until) <= at,
-            col(JobTable.attempt) >= ATTEMPTS_MAX,
+            col(JobTable.attempt) >= col(JobTable.attempts_max),
         )
         with self.writing() as session:
             rows = list(session.exec(query.with_for_update(skip_locked=True)))
@@ -183,6 +203,11 @@ class JobRecords(Database):
                 row.state, row.finished_us = "failed", at
                 row.error = f"the worker stopped in all of {ATTEMPTS_MAX} attempts"
                 session.add(row)
+                if row.parent is not None:
+                    values = {"state": "failed", "finished_us": at, "error": row.error}
+                    _fail_parent(session, row.parent, values)
+            session.flush()
+            forget_shards(session, [row.id for row in rows if row.parent is None])
             return [row.id for row in rows]
 
 
@@ -190,33 +215,16 @@ def _us(now: datetime | None) -> int:
     return now_us() if now is None else int(now.timestamp() * 1_000_000)
 
 
-def _swap(session: Session, job: Job, values: Mapping[str, Any]) -> bool:
-    same: list[ColumnElement[bool]] = [
-        col(JobTable.id) == job.id,
-        col(JobTable.state) == "leased",
-        col(JobTable.attempt) == job.attempt,
-        col(JobTable.lease_owner) == job.lease_owner,
-    ]
-    done = session.execute(update(JobTable).where(*same).values(**values))
-    return bool(done.rowcount)  # type: ignore[attr-defined]
+def _ended(session: Session, job: Job, values: Mapping[str, Any]) -> bool:
+    """End a job and forget its shards; False where another attempt has taken over."""
+    done = swap(session, job, values)
+    if done:
+        forget_shards(session, [job.id])
+    return done
 
 
-def _job(row: JobTable) -> Job:
-    return Job(
-        id=row.id,
-        kind=row.kind,
-        payload=json.loads(row.payload),
-        state=row.state,
-        candidate=row.candidate,
-        requested_by=row.requested_by,
-        created_at=text_of_us(row.created_us) or "",
-        started_at=text_of_us(row.started_us),
-        finished_at=text_of_us(row.finished_us),
-        lease_owner=row.lease_owner,
-        lease_until=row.lease_until,
-        attempt=row.attempt,
-        progress_done=row.progress_done,
-        progress_total=row.progress_total,
-        error=row.error,
-        result=None if row.result is None else json.loads(row.result),
-    )
+def _fail_parent(session: Session, parent: str, values: Mapping[str, Any]) -> None:
+    """End a job one of whose shards cannot be run."""
+    query = update(JobTable).where(col(JobTable.id) == parent, col(JobTable.state) == "split")
+    session.execute(query.values(**values))
+    forget_shards(session, [parent])

@@ -83,6 +83,10 @@ class JobTable(SQLModel, table=True):
     progress_total: int = 0
     error: str | None = Field(default=None, sa_column=_text())
     result: str | None = Field(default=None, sa_column=_text())
+    parent: str | None = Field(default=None, index=True, max_length=32)
+    shards_left: int | None = None
+    attempts_max: int = Field(default=3, sa_column_kwargs={"server_default": "3"})
+    answer: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
 
     __table_args__ = (Index("ix_jobs_state_kind_created", "state", "kind", "created_us"),)
 

@@ -95,6 +95,11 @@ def explanations(metrics: Mapping[str, Any]) -> dict[str, Any]:
             (metrics.get("inner") or {}).get("global"),
             "From inside the model",
         ),
+        "pairs": _draw(
+            figures.attributions,
+            figures.pair_rows(metrics.get("inner") or {}),
+            "Interactions of two features",
+        ),
         "samples": [
             {
                 "row": sample.get("row"),

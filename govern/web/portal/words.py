@@ -39,6 +39,7 @@ VERDICTS = {
     "changes": ("Changes asked", "open", "↺"),
     "queued": ("Queued", "quiet", "○"),
     "leased": ("Running", "open", "◔"),
+    "split": ("Running in shards", "open", "◔"),
     "done": ("Done", "good", "✓"),
     "failed": ("Failed", "bad", "✕"),
     "cancelled": ("Cancelled", "quiet", "–"),

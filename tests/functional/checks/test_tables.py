@@ -41,5 +41,5 @@ def test_tables_are_compared_and_a_challenger_is_measured_on_the_same_rows(tmp_p
     assert by_id["drift"]["subject"] == "recent" and "b (PSI" in by_id["drift"]["message"]
     assert {item["name"] for item in found["materials"]} >= {"evaluation train features", "evaluation recent features"}
     compared = home.command("check", "challenge", "challenger", "champion")
-    tasks.warm_candidates().close()
+    tasks.warm().close()
     assert compared["rows"] == 410 and compared["figures"]["accuracy"]["verdict"] == "better"

@@ -24,7 +24,7 @@ SIZE = 500
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CheckHome]:
     yield CheckHome(tmp_path_factory.mktemp("checked"))
-    tasks.warm_candidates().close()
+    tasks.warm().close()
 
 
 def people() -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -27,7 +27,8 @@ def fairness() -> dict[str, Any]:
 
 
 DELETION = {"area": 0.21, "random_area": 0.09, "ratio": 2.3}
-INNER = {"scale": "margin", "rows": 600, "global": [{"feature": "income", "mean_abs": 0.4}]}
+INNER = {"scale": "margin", "rows": 600, "global": [{"feature": "income", "mean_abs": 0.4}],
+         "interactions": {"pairs": [{"features": ["income", "debt"], "mean_abs": 0.05}]}}
 
 
 def test_the_portal_draws_pairs_everybody_and_false_alarms_with_their_numbers_in_words(fairness: dict[str, Any]) -> None:
@@ -45,6 +46,7 @@ def test_the_portal_draws_deletion_values_from_inside_and_reliability() -> None:
     explained = plots.explanations({"deletion": DELETION, "inner": INNER})
     assert "strongest first: 0.210; at random: 0.090" in explained["deletion"].description
     assert "income: 0.400" in explained["inner"].description
+    assert "income x debt: 0.050" in explained["pairs"].description
     bins = [{"n": 5, "rate": 0.4, "mean_score": 0.5}]
     assert plots.performance({"reliability": bins}) is not None
     assert plots.performance({}) is None and plots.false_alarms({}) is None
@@ -64,6 +66,7 @@ def test_the_report_prints_the_same_figures(fairness: dict[str, Any]) -> None:
     text = to_html(build_document(facts))
     for title in (
         "Least equal pairs by race", "Selection rate over everybody", "How often the worst group would fail by chance",
-        "Score moved as features go", "Mean absolute contribution to the margin, over all 600 rows",
+        "Score moved as features go", "Mean absolute contribution to the margin, over 600 rows",
+        "Mean absolute interaction of two features",
     ):
         assert title in text

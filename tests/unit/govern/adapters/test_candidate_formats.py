@@ -121,6 +121,7 @@ def test_values_read_from_inside_add_up_and_agree_with_shap(make: Any) -> None:
         found = model.explain(ROWS, ROWS[:50])  # type: ignore[union-attr]
     assert found.values.sum(axis=1) + found.base == pytest.approx(found.output, abs=1e-4)
     assert found.ours == pytest.approx(found.oracle, abs=1e-5)
+    assert (found.interactions is None) == (make is linear_model)
     told = expected if make is linear_model else np.log(expected / (1 - expected))
     assert found.output == pytest.approx(told, abs=1e-4)
 
@@ -222,9 +223,9 @@ def test_a_folder_that_is_no_candidate_is_refused(files: Mapping[str, bytes], se
 def test_one_process_serves_all_checks_of_a_candidate_and_a_broken_one_is_said() -> None:
     files, _ = skops_model()
     warm = WarmCandidates(LIMITS)
-    first = warm.open("sha256:a", files)
-    assert warm.open("sha256:a", files) is first
-    broken = warm.open("sha256:b", {"model.skops": b"x", "model.json": card("skops")})
+    first = warm.open("sha256:a", lambda: files)
+    assert warm.open("sha256:a", lambda: files) is first
+    broken = warm.open("sha256:b", lambda: {"model.skops": b"x", "model.json": card("skops")})
     assert isinstance(broken, FailedModel)
     assert not first.alive  # type: ignore[union-attr]
     with pytest.raises(CandidateError, match="does not load"):

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from govern.checks import explainability, shapley
+from govern.checks import explained as explained_rows
 from govern.checks import explanation_quality as quality
-from govern.checks.registry import CheckData
+from govern.checks.registry import CheckData, Model, Outcome
 
 
 class Additive:
@@ -35,6 +36,12 @@ def table(rows: int = 90, seed: int = 0) -> CheckData:
         background=random.normal(size=(50, 4)), profile={}, digests={}, candidate="sha256:0",
         directions={"a": "+", "nowhere": "-"},
     )
+
+
+def explained(model: Model, seed: int) -> Outcome:
+    data = table()
+    parts = {piece.name: piece.whole() for piece in explainability.pieces(model, data, seed, {})}
+    return explainability.run(model, data, seed, {}, parts)
 
 
 def exact(function: shapley.Function, row: np.ndarray, background: np.ndarray) -> np.ndarray:
@@ -62,7 +69,7 @@ def test_values_are_within_their_stated_error_of_the_exact_ones() -> None:
 
 
 def test_a_table_without_race_is_explained() -> None:
-    findings, metrics = explainability.run(Additive(), table(), 0, {})
+    findings, metrics = explained(Additive(), 0)
     assert {finding.verdict for finding in findings} <= {"pass", "uncertain"}
     assert metrics["gap"]["feature"] == "disability"
     assert metrics["oracle"]["method"] == "exact" and metrics["oracle"]["max_abs_difference"] < 0.03
@@ -72,14 +79,14 @@ def test_a_table_without_race_is_explained() -> None:
 
 def test_small_groups_are_topped_up_and_leave_the_global_figures_alone() -> None:
     data = table(rows=600)
-    base, sample = explainability._sample(data, 60, 0)
+    base, sample = explained_rows.sampled(data, 60, 0)
     topped = data.sensitive["disability"].iloc[sample].value_counts()
-    assert len(base) == 60 and topped["yes"] >= explainability.GROUP_ROWS
+    assert len(base) == 60 and topped["yes"] >= explained_rows.GROUP_ROWS
     assert (sample[:60] == base).all() and len(set(sample.tolist())) == len(sample)
 
 
 def test_the_same_seed_gives_the_same_bits() -> None:
-    one, two = (explainability.run(Additive(), table(), 5, {})[1] for _ in range(2))
+    one, two = (explained(Additive(), 5)[1] for _ in range(2))
     assert repr(one) == repr(two)
 
 
@@ -93,7 +100,7 @@ def test_deletion_tells_an_explanation_from_noise() -> None:
 
 
 def test_a_declared_direction_of_a_feature_that_is_not_there_is_said() -> None:
-    _, metrics = explainability.run(Additive(), table(), 0, {})
+    _, metrics = explained(Additive(), 0)
     rows = {row["feature"]: row for row in metrics["direction"]}
     assert rows["a"]["agrees"] is True and rows["nowhere"]["observed"] is None
 
@@ -103,7 +110,7 @@ def test_a_constant_model_gives_a_finding_and_no_traceback() -> None:
         def predict(self, rows: np.ndarray, protected: object = None) -> tuple[np.ndarray, np.ndarray]:
             return np.ones(len(rows), np.int64), np.full(len(rows), 0.7, np.float32)
 
-    findings, metrics = explainability.run(Constant(), table(), 0, {})
+    findings, metrics = explained(Constant(), 0)
     assert metrics["stability"]["rank_rho"] is None
     assert "uncertain" in {finding.verdict for finding in findings}
 

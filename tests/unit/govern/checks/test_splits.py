@@ -32,7 +32,7 @@ def verdicts(table: pd.DataFrame, labels: np.ndarray, **more: object) -> dict[st
     found, _ = data.run(
         Idle(),  # type: ignore[arg-type]
         CheckData(table, labels, sensitive, table.to_numpy()[:9], profile(table, labels, sensitive), {}, "sha256:0", **more),  # type: ignore[arg-type]
-        0, {},
+        0, {}, {},
     )
     return {item.id: item.verdict for item in found}
 
