@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -73,14 +74,7 @@ def inner_values(answer: Frame, shape: tuple[int, ...]) -> InnerValues:
     }  # fmt: skip
     if "pairs" in answer.header:
         expected["pairs"] = (shape[1], shape[1])
-    found: dict[str, np.ndarray] = {}
-    for name, wanted in expected.items():
-        array = answer.arrays.get(name)
-        if array is None or array.shape != wanted or array.dtype.kind != "f":
-            raise CandidateError(f"the candidate gave no {name} of shape {wanted} to explain with")
-        if not np.isfinite(array).all():
-            raise CandidateError(f"the candidate gave {name} that are no numbers")
-        found[name] = array.astype(np.float64)
+    found = _arrays(answer, expected)
     method, scale, library = (
         str(answer.header.get(name, ""))[:80] for name in ("method", "scale", "library")
     )
@@ -108,19 +102,25 @@ def attributions(answer: Frame, shape: tuple[int, ...]) -> Attributions:
     Raises:
         CandidateError: an array of it has another shape, or holds no numbers.
     """
-    found = {}
-    for name, wanted in {"values": shape, "errors": shape, "output": shape[:1]}.items():
-        array = answer.arrays.get(name)
-        if array is None or array.shape != wanted or array.dtype.kind != "f":
-            raise CandidateError(f"the candidate gave no {name} of shape {wanted} by paths")
-        if not np.isfinite(array).all():
-            raise CandidateError(f"the candidate gave {name} that are no numbers")
-        found[name] = array.astype(np.float64)
+    found = _arrays(answer, {"values": shape, "errors": shape, "output": shape[:1]})
     try:
         base, evaluations = float(answer.header["base"]), int(answer.header["evaluations"])
     except (KeyError, TypeError, ValueError, OverflowError):
         raise CandidateError("the candidate gave values without their base") from None
     return Attributions(found["values"], found["errors"], base, found["output"], evaluations)
+
+
+def _arrays(answer: Frame, expected: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """Return an explanation's arrays as float64, each of its shape and of numbers."""
+    found = {}
+    for name, wanted in expected.items():
+        array = answer.arrays.get(name)
+        if array is None or array.shape != wanted or array.dtype.kind != "f":
+            raise CandidateError(f"the candidate gave no {name} of shape {wanted} to explain with")
+        if not np.isfinite(array).all():
+            raise CandidateError(f"the candidate gave {name} that are no numbers")
+        found[name] = array.astype(np.float64)
+    return found
 
 
 def _numbers(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
