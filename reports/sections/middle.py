@@ -220,7 +220,7 @@ def _explanations(p: Parts) -> Section:
         blocks.append(_figure("fig-inner", drawn, t("text.glob_read"), ev))
     if pairs := pair_rows(inner):
         drawn = attributions(pairs, "Mean absolute interaction of two features", fmt=t.number)
-        blocks.append(_figure("fig-pairs", drawn, t("text.pairs_read"), ev))
+        blocks.append(_figure("fig-interactions", drawn, t("text.interactions_read"), ev))
     g = m.get("gap") or {}
     if g.get("by_feature"):
         drawn = gap(

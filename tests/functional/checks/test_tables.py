@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import skops.io
 from sklearn.linear_model import LogisticRegression
 
 from govern.worker import tasks
 from tests.support.check_home import CheckHome
+from tests.support.onnx_models import logistic
 
 pytestmark = pytest.mark.functional
 
@@ -31,8 +31,9 @@ def test_tables_are_compared_and_a_challenger_is_measured_on_the_same_rows(tmp_p
     digests = []
     for name, inputs in (("champion", ["b"]), ("challenger", ["b", "a"])):
         model = LogisticRegression().fit(train[inputs].to_numpy(), train["ok"])
-        card = {"format": "skops", "inputs": [{"columns": inputs}]}
-        files = {"model.skops": skops.io.dumps(model), "model.json": json.dumps(card).encode()}
+        card = {"format": "onnx", "inputs": [{"columns": inputs}]}
+        data = logistic(model.coef_[0], float(model.intercept_[0]))
+        files = {"model.onnx": data, "model.json": json.dumps(card).encode()}
         digests.append(home.register(files, evaluation, name))
     found = home.check(digests[1], ["data"])["data"]
     by_id = {item["id"]: item for item in found["findings"] if item["subject"] != "train" or item["id"] == "split-overlap"}

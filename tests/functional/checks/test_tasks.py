@@ -15,6 +15,7 @@ from sklearn.metrics import mean_absolute_error, r2_score
 
 from govern.worker import tasks
 from tests.support.check_home import CheckHome
+from tests.support.onnx_models import linear
 
 pytestmark = pytest.mark.functional
 COLUMNS = ["a", "b"]
@@ -38,6 +39,12 @@ def people() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def folder(model: Any, **card: Any) -> dict[str, bytes]:
+    described = {"format": "onnx", "inputs": [{"columns": COLUMNS}], **card}
+    data = linear(np.atleast_2d(model.coef_), np.atleast_1d(model.intercept_))
+    return {"model.onnx": data, "model.json": json.dumps(described).encode()}
+
+
+def skops_folder(model: Any, **card: Any) -> dict[str, bytes]:
     described = {"format": "skops", "inputs": [{"columns": COLUMNS}], **card}
     return {"model.skops": skops.io.dumps(model), "model.json": json.dumps(described).encode()}
 
@@ -47,7 +54,7 @@ def test_a_regression_is_measured_as_one(home: CheckHome) -> None:
     table["price"] = 1000 * (table["a"] - table["b"]) + np.random.default_rng(1).normal(size=SIZE) * 100
     model = LinearRegression().fit(table[COLUMNS].to_numpy(), table["price"])
     evaluation = home.prepare(table, "--label", "price", "--subject", "id", people=side)
-    digest = home.register(folder(model, task="regression"), evaluation, "price")
+    digest = home.register(skops_folder(model, task="regression"), evaluation, "price")
     found = home.check(digest, ["data", "performance", "fairness", "explainability", "repeatability"])
     answers = model.predict(table[COLUMNS].to_numpy())
     performance = found["performance"]["metrics"]

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from onnx import TensorProto, helper
 from safetensors.torch import save
 
 from govern.adapters.candidates.infer_messages import message_class
 from govern.worker import tasks
 from tests.support.check_home import CheckHome
+from tests.support.onnx_models import linear
 
 pytestmark = pytest.mark.functional
 COLUMNS = ["a", "b"]
@@ -44,20 +44,7 @@ def scores(rows: np.ndarray, task: str) -> np.ndarray:
 
 
 def onnx_folder(task: str, **card: Any) -> dict[str, bytes]:
-    weights, bias = (np.asarray(part, np.float32) for part in WEIGHTS[task])
-    wide = task == "multiclass"
-    last = helper.make_node("Softmax", ["sum"], ["score"], axis=1) if wide else helper.make_node("Squeeze", ["sum", "axis"], ["score"])
-    nodes = [helper.make_node("MatMul", ["x", "w"], ["product"]), helper.make_node("Add", ["product", "b"], ["sum"]), last]
-    constants = [
-        helper.make_tensor("w", TensorProto.FLOAT, weights.T.shape, weights.T.ravel()),
-        helper.make_tensor("b", TensorProto.FLOAT, bias.shape, bias),
-        helper.make_tensor("axis", TensorProto.INT64, [1], [1]),
-    ]
-    given = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2])]
-    made = [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["n", 3] if wide else ["n"])]
-    graph = helper.make_graph(nodes, "g", given, made, constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    return {"model.onnx": model.SerializeToString(), "model.json": described("onnx", task, **card)}
+    return {"model.onnx": linear(*WEIGHTS[task]), "model.json": described("onnx", task, **card)}
 
 
 def torch_folder(task: str, **card: Any) -> dict[str, bytes]:

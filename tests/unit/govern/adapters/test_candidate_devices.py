@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-import skops.io
-from sklearn.linear_model import LogisticRegression
 
 from govern.adapters.candidates.card import Card
 from govern.adapters.candidates.devices import cuda_here
@@ -18,14 +18,14 @@ from govern.checks import shapley
 from govern.checks.registry import CheckData, run_check
 from govern.errors import CandidateError, InvalidRequestError
 from tests.bench import bench_gpu
+from tests.support.onnx_models import sigmoid_of_sum
 
 ROWS = np.random.default_rng(1).normal(size=(300, 2))
 
 
 def folder(**card: object) -> dict[str, bytes]:
-    model = LogisticRegression().fit(ROWS, ROWS[:, 0] > 0)
-    described = {"format": "skops", "inputs": [{"columns": ["a", "b"]}], **card}
-    return {"model.skops": skops.io.dumps(model), "model.json": json.dumps(described).encode()}
+    described = {"format": "onnx", "inputs": [{"columns": ["a", "b"]}], **card}
+    return {"model.onnx": sigmoid_of_sum(), "model.json": json.dumps(described).encode()}
 
 
 def test_a_candidate_that_asks_for_cuda_and_runs_elsewhere_is_refused() -> None:
@@ -76,25 +76,29 @@ def test_bfloat16_is_compared_with_float32_on_the_same_rows_and_no_gpu_is_said()
     assert found["max_abs_score_difference"] >= found["rms_score_difference"]
 
 
-def test_paths_on_the_models_own_device_are_those_of_the_host() -> None:
-    background, few = ROWS[:20], ROWS[20:50]
+@pytest.fixture(scope="module")
+def network() -> Iterator[Any]:
     with open_candidate(rounded_folder(rows_per_batch=300)) as model:
-        found = model.explain_paths(few, background, 40, 3)  # type: ignore[union-attr]
-        again = model.explain_paths(few[:12], background, 40, 3)  # type: ignore[union-attr]
-        score = lambda rows: model.predict(rows)[1].astype(float)  # noqa: E731
-        host = shapley.explain(score, few, background, paths=40, seed=3)
+        yield model
+
+
+def test_paths_on_the_models_own_device_are_those_of_the_host(network: Any) -> None:
+    background, few = ROWS[:20], ROWS[20:50]
+    found = network.explain_paths(few, background, 40, 3)
+    again = network.explain_paths(few[:12], background, 40, 3)
+    score = lambda rows: network.predict(rows)[1].astype(float)  # noqa: E731
+    host = shapley.explain(score, few, background, paths=40, seed=3)
     assert found.values == pytest.approx(host.values, abs=1e-6) and found.errors == pytest.approx(host.errors, abs=1e-6)
     assert found.base == pytest.approx(host.base, abs=1e-6) and found.additivity_error < 1e-6
     assert found.values[:12].tobytes() == again.values.tobytes()  # three rows go into one batch
 
 
-def test_the_explanation_of_a_torch_candidate_says_where_its_paths_were_walked() -> None:
+def test_the_explanation_of_a_torch_candidate_says_where_its_paths_were_walked(network: Any) -> None:
     frame, labels = pd.DataFrame(ROWS[:60], columns=["a", "b"]), np.arange(60) % 2
     people = pd.DataFrame({"race": np.where(labels, "x", "y")})
     data = CheckData(frame, labels, people, ROWS[100:120], {}, {}, "sha256:0")
-    with open_candidate(rounded_folder()) as model:
-        result = run_check("explainability", model=model, data=data, clock=lambda: "2026-11-25T00:00:00Z")
-    assert result.metrics["method"].endswith(f"on {model.device['provider']} itself")
+    result = run_check("explainability", model=network, data=data, clock=lambda: "2026-11-25T00:00:00Z")
+    assert result.metrics["method"].endswith(f"on {network.device['provider']} itself")
     assert {item.id: item.verdict for item in result.findings}["oracle"] == "pass", result.findings
 
 
@@ -110,7 +114,7 @@ def test_the_gpu_benchmark_runs_small_on_the_cpu_and_says_when_there_is_no_gpu(
 
 
 def test_a_precision_that_a_format_cannot_have_is_refused() -> None:
-    with pytest.raises(InvalidRequestError, match="bfloat16 in the formats safetensors and torch-export; not 'bfloat16' in skops"):
+    with pytest.raises(InvalidRequestError, match="bfloat16 in the formats safetensors and torch-export; not 'bfloat16' in onnx"):
         Card.read(folder(precision="bfloat16")["model.json"])
     with pytest.raises(InvalidRequestError, match="rows_per_batch"):
         Card.read(folder(rows_per_batch=-1)["model.json"])
