@@ -29,6 +29,7 @@ SETTINGS = (
     Setting("policies", "", "folder of policy packs; empty: those shipped with govern"),
     Setting("lease_seconds", "120", "how long a worker may hold a job without a sign of life"),
     Setting("published_only", "no", "yes: decide only under packs that were published"),
+    Setting("monitor_seconds", "0", "how often the worker watches live answers; 0: never"),
     Setting("anchor_seconds", "600", "how often the worker puts the gates' logs on record"),
     Setting(
         "passphrase_file", "", "file with the passphrase of the key files; empty: not encrypted"
@@ -53,6 +54,7 @@ class Settings:
     snapshot_seconds: int
     published_only: bool = False
     anchor_seconds: int = 600
+    monitor_seconds: int = 0
     passphrase_file: Path | None = None
     queues: tuple[str, ...] = ()
     shard_evaluations: int = 500_000
@@ -87,6 +89,7 @@ class Settings:
             queues=_queues(value["queues"]),
             shard_evaluations=_number(value, "shard_evaluations"),
             anchor_seconds=_number(value, "anchor_seconds"),
+            monitor_seconds=_number(value, "monitor_seconds", least=0),
             passphrase_file=Path(value["passphrase_file"]) if value["passphrase_file"] else None,
         )
 
@@ -109,8 +112,10 @@ def _yes(values: Mapping[str, str], name: str) -> bool:
     return values[name] == "yes"
 
 
-def _number(values: Mapping[str, str], name: str) -> int:
+def _number(values: Mapping[str, str], name: str, least: int = 1) -> int:
     text = values[name]
-    if not text.isdigit() or not 0 < int(text) < 10**9:
-        raise InvalidRequestError(f"GOVERN_{name.upper()} must be a positive number, got {text!r}")
+    if not text.isdigit() or not least <= int(text) < 10**9:
+        raise InvalidRequestError(
+            f"GOVERN_{name.upper()} must be a whole number from {least}, got {text!r}"
+        )
     return int(text)

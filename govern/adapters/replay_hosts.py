@@ -32,6 +32,7 @@ class ArchivedModel:
 
     def __init__(self, files: Mapping[str, bytes], model: Candidate) -> None:
         self.device: Mapping[str, Any] = model.device
+        self.columns, self.protected, self.task = model.columns, model.protected, model.task
         self._card, self._model = Card.read(files[CARD]), model
 
     def read(self, path: str, request: bytes, response: bytes) -> Exchange:

@@ -38,6 +38,9 @@ COMMANDS = {
     "approval": Command("govern.cli.approval", "ask for approval, vote, withdraw, list"),
     "admission": Command("govern.cli.admission", "admit, suspend, reinstate, revoke, list"),
     "log": Command("govern.cli.log", "look into the logs, prove, export, witness, reindex"),
+    "monitor": Command(
+        "govern.cli.monitor", "watch live answers, and stop what is proven to drift"
+    ),
     "waiver": Command("govern.cli.waiver", "grant, revoke and list waivers"),
     "key": Command(
         "govern.cli.key", "list, rotate and revoke keys, add a gate's, check trust files"

@@ -207,7 +207,7 @@ def standing(
     The revocation of a waiver revokes the admissions whose decision relied on it.
 
     Raises:
-        UntrustedSignerError: a change was signed by someone without the platform role.
+        UntrustedSignerError: a change was signed by someone who may not make it.
     """
     kinds = {
         predicates.SUSPENSION: "suspended",
@@ -222,9 +222,19 @@ def standing(
     ]
     status = "active"
     for change in sorted(changes, key=lambda item: item.log_index):
-        trust.require_role(change.signer, "platform", f"a {predicates.name_of(change.kind)}")
+        if not may_change(trust, change.signer, change.kind):
+            trust.require_role(change.signer, "platform", f"a {predicates.name_of(change.kind)}")
         status = status if status == "revoked" else kinds[change.kind]
     return "revoked" if _rests_on_revoked_waiver(index, admission, at) else status
+
+
+def may_change(trust: TrustRoot, who: str, kind: str) -> bool:
+    """Say whether somebody may suspend, reinstate or revoke an admission.
+
+    The service may suspend by itself, where a monitor says so: that only ever stops answers.
+    """
+    suspends = kind == predicates.SUSPENSION and trust.has_role(who, "service")
+    return suspends or trust.has_role(who, "platform")
 
 
 def _rests_on_revoked_waiver(

@@ -23,6 +23,7 @@ REVOCATION = "urn:govern:revocation:v1"
 RECALL = "urn:govern:recall:v1"
 WAIVER = "urn:govern:waiver:v1"
 WAIVER_REVOCATION = "urn:govern:waiver-revocation:v1"
+MONITOR = "urn:govern:monitor:v1"
 REPLAY = "urn:govern:replay:v1"
 ERASURE = "urn:govern:erasure:v1"
 SNAPSHOT = "urn:govern:snapshot:v1"
@@ -52,6 +53,7 @@ NAMES = {
     RECALL: "recall",
     WAIVER: "waiver",
     WAIVER_REVOCATION: "waiver revocation",
+    MONITOR: "monitor",
     REPLAY: "replay",
     ERASURE: "erasure",
     SNAPSHOT: "snapshot",

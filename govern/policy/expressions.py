@@ -22,7 +22,7 @@ from cel_expr_python import cel
 
 from govern.errors import PolicyError
 
-EVIDENCE_VARIABLES = ("candidate", "lineage", "checks", "waivers")
+EVIDENCE_VARIABLES = ("candidate", "lineage", "checks", "waivers", "monitor")
 VARIABLES = (*EVIDENCE_VARIABLES, "params", "item", "as_of")
 EXPRESSION_CHARS_MAX = 4000
 _WORDS = re.compile(

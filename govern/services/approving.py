@@ -7,7 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from govern.domain import predicates
-from govern.domain.assembling import StatementIndex, load_admission, load_decision, standing
+from govern.domain.assembling import (
+    StatementIndex,
+    load_admission,
+    load_decision,
+    may_change,
+    standing,
+)
 from govern.domain.ballot import (
     NAMESPACE,
     OWN_SIGNATURE,
@@ -316,7 +322,7 @@ def change_admission(
         )
     if not reason.strip():
         raise RefusedError(f"a {predicates.name_of(kind)} needs a reason")
-    if not recorder.trust.has_role(by, "platform"):
+    if not may_change(recorder.trust, by, kind):
         raise RefusedError(f"{by} is not a platform engineer in the trust file")
     predicate = {
         "admission": admission,

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from govern.errors import MalformedError
 from govern.transparency.canonical import canonical_json, parse_json
+from govern.transparency.certificates import load_certificate
 from govern.transparency.encoding import b64, unb64
 from govern.transparency.envelope import open_parts
 
@@ -130,7 +131,7 @@ def _read(value: Any) -> Bundle:
         envelope=envelope,
         payload=payload,
         signature=signature,
-        certificate=x509.load_der_x509_certificate(der),
+        certificate=load_certificate(der),
         timestamp=unb64(stamp["signedTimestamp"], "timestamp"),
         proof=_read_proof(entry),
     )

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_der_publ
 
 from govern.errors import NotFoundError
 from govern.transparency.canonical import canonical_json, parse_json
+from govern.transparency.certificates import load_certificate
 from govern.transparency.digest import digest_of, hex_of
 from govern.transparency.encoding import b64, format_time, unb64
 from govern.transparency.note import NoteVerifier, full_key_id
@@ -213,7 +214,7 @@ def _window_holder(entry: Any) -> Any:
 
 def _certificate(entry: Mapping[str, Any]) -> x509.Certificate:
     first = entry["certChain"]["certificates"][0]["rawBytes"]
-    return x509.load_der_x509_certificate(unb64(first, "certificate"))
+    return load_certificate(unb64(first, "certificate"))
 
 
 def _key_bytes(entry: Mapping[str, Any]) -> bytes:

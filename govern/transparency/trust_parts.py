@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from govern.errors import MalformedError, SignatureError, UntrustedSignerError
+from govern.transparency.certificates import load_certificate
 from govern.transparency.digest import check_digest, digest_of
 from govern.transparency.encoding import format_time, parse_time, unb64
 from govern.transparency.note import COSIGNATURE, NoteVerifier
@@ -86,7 +87,7 @@ class TrustedAuthority:
     def from_json(cls, value: Any) -> TrustedAuthority:
         """Read an item of ``certificateAuthorities`` and its like."""
         chain = tuple(
-            x509.load_der_x509_certificate(unb64(item["rawBytes"], "certificate"))
+            load_certificate(unb64(item["rawBytes"], "certificate"))
             for item in value["certChain"]["certificates"]
         )
         if not chain:

@@ -30,6 +30,7 @@ from govern.errors import (
     UntrustedSignerError,
 )
 from govern.transparency import der
+from govern.transparency.certificates import load_certificate
 from govern.transparency.der import Node
 from govern.transparency.timestamp import check_chain
 from govern.transparency.trust import TrustRoot
@@ -200,10 +201,7 @@ def _signer(cms: _Cms, values: dict[bytes, bytes], trust: TrustRoot) -> x509.Cer
     hashed = der.tlv(der.OCTET_STRING, hashlib.sha256(mine[0]).digest())
     if _first_certificate_hash(bound) != hashed:
         raise SignatureError("the seal binds another certificate than it encloses")
-    try:
-        certificate = x509.load_der_x509_certificate(mine[0])
-    except ValueError:
-        raise MalformedError("the seal's certificate cannot be read") from None
+    certificate = load_certificate(mine[0])
     serial = der.integer(certificate.serial_number)
     if cms.sid != der.tlv(der.SEQUENCE, certificate.issuer.public_bytes(), serial):
         raise SignatureError("the seal names another certificate than it encloses")

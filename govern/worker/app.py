@@ -50,3 +50,14 @@ def _begin(**_: object) -> None:
             threading.Event().wait(SWEEP_SECONDS)
 
     threading.Thread(target=sweep, daemon=True, name="sweep").start()
+    if _settings.monitor_seconds:
+        threading.Thread(target=_watch, daemon=True, name="watch").start()
+
+
+def _watch() -> None:
+    """Watch live answers for ever; on a thread of its own, so that jobs are not kept waiting."""
+    from govern.worker.tasks import watch_deployments
+
+    while True:
+        threading.Event().wait(_settings.monitor_seconds)
+        watch_deployments(_settings)

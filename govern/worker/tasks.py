@@ -86,6 +86,21 @@ def settle_lineage(settings: Settings) -> None:
         LOG.error("pipeline events were not signed: %s", error)
 
 
+def watch_deployments(settings: Settings) -> None:
+    """Judge every deployment's live answers; what fails is suspended, and said in the log."""
+    from govern.watching import deployments, stop, watch
+
+    opened = application(settings)
+    for name in deployments(opened):
+        try:
+            opened.operations.renew()
+            judged = stop(opened, watch(opened, name))
+            if judged is not None:
+                LOG.error("%s was suspended by monitor %s", name, judged.statement)
+        except GovernError as error:
+            LOG.error("%s was not watched: %s", name, error)
+
+
 def run_waiting_jobs(settings: Settings) -> int:
     """Run jobs until none can be leased; return how many were run."""
     opened, count = application(settings), 0

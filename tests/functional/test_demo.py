@@ -278,3 +278,35 @@ def test_every_answer_of_the_gate_is_given_again_by_the_archived_model(
     assert shown.returncode == 0, shown.stderr
     missing = govern("log", "replay", "--log", "demo", "--index", "999999", cwd=tmp_path, home=demo)
     assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
+
+
+def test_a_group_proven_to_be_selected_less_stops_the_model(demo: Path, tmp_path: Path) -> None:
+    """The commands of docs/how_to/watch_live_answers.md, on a copy; groups are made from the answers."""
+    from govern.adapters.gate_files import gate_homes, read_records
+
+    home = tmp_path / "demo"
+    shutil.copytree(demo, home)
+
+    def monitor(*arguments: str, code: int) -> dict:
+        done = govern("monitor", *arguments, "--json", cwd=tmp_path, home=home)
+        assert done.returncode == code, done.stderr + done.stdout
+        return json.loads(done.stdout)
+
+    quiet = monitor("run", "--rehearse", code=0)["deployments"][0]
+    assert quiet["outcome"] == "allow" and quiet["figures"]["selection"]["change_at_least"] == 0.0
+    lines = ["index,row,outcome,race"]
+    (gate,) = gate_homes(home)
+    for index, item in enumerate(read_records(gate)):
+        if item is not None and item.response_body and b'"outputs"' in item.response_body:
+            outputs = {one["name"]: one["data"] for one in json.loads(item.response_body)["outputs"]}
+            lines += [f"{index},{row},1,{'white' if label else 'black'}" for row, label in enumerate(outputs["label"])]
+    (tmp_path / "repaid.csv").write_text("\n".join(lines) + "\n")
+    name = quiet["deployment"]
+    shown = monitor("show", name, "--outcomes", "repaid.csv", code=0)
+    assert shown["outcome"] == "deny" and shown["figures"]["fairness"][0]["ratio"]["high"] < 0.8
+    stopped = monitor("run", name, "--outcomes", "repaid.csv", code=1)["deployments"][0]
+    assert stopped["was"] == "active" and stopped["suspension"]
+    listed = govern("admission", "list", "--json", cwd=tmp_path, home=home)
+    assert json.loads(listed.stdout)[0]["status"] == "suspended"
+    wrong = govern("monitor", "show", name, "--outcomes", "missing.csv", cwd=tmp_path, home=home)
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
