@@ -73,14 +73,43 @@ def bench_gate() -> list[dict[str, Any]]:
         warm = load("gate", CONNECTIONS)
         before = _rss_bytes(gate.process.pid)
         many = [{name: load(name, CONNECTIONS) for name in ports} for _ in range(ROUNDS)]
-        one = [{name: load(name, 1) for name in ("direct", "gate")} for _ in range(ROUNDS)]
+        alone = ("direct", "gate", "nginx_proxy")
+        one, disk = [], []
+        for _ in range(ROUNDS):
+            one.append({name: load(name, 1) for name in alone})
+            disk.append(_disk_p99_ms(folder))
         grown = _rss_bytes(gate.process.pid) - before
         records = sum(item["gate"].requests for item in many + one) + warm.requests
-        return _rows(many, one, grown / records)
+        return _rows(many, one, disk, grown / records)
+
+
+def _disk_p99_ms(folder: Path) -> float:
+    """Return what appending a record and ``fdatasync`` alone take here and now, on the gate's core.
+
+    Stalls count as wrk counts them: a stall of n usual times is n late requests.
+    """
+    times: list[float] = []
+    everywhere = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {peers.PROXY_CORE})
+    try:
+        with open(folder / "disk", "wb", buffering=0) as file:
+            end = time.monotonic() + 1.0
+            while (began := time.monotonic()) < end:
+                file.write(bytes(FRAME_BYTES))
+                os.fdatasync(file.fileno())
+                times.append((time.monotonic() - began) * 1e3)
+    finally:
+        os.sched_setaffinity(0, everywhere)
+    usual = median(times)
+    late = [took - usual * n for took in times for n in range(1, int(took / usual))]
+    return sorted(times + late)[int(0.99 * (len(times) + len(late)))]
 
 
 def _rows(
-    many: list[dict[str, peers.Load]], one: list[dict[str, peers.Load]], growth: float
+    many: list[dict[str, peers.Load]],
+    one: list[dict[str, peers.Load]],
+    disk: list[float],
+    growth: float,
 ) -> list[dict[str, Any]]:
     def ratio(peer: str) -> list[float]:
         return [item["gate"].requests_per_s / item[peer].requests_per_s for item in many]
@@ -100,6 +129,10 @@ def _rows(
              "the upstream asked directly, 1 connection"),
         _row("gate.added_p99_ms", added(lambda load: load.p99_ms), "ms", "<=5",
              "the upstream asked directly, 1 connection"),
+        _row("gate.control_disk_p99_ms", disk, "ms", "", "append and fdatasync alone, same minutes"),
+        _row("gate.control_nginx_p99_ms",
+             [item["nginx_proxy"].p99_ms - item["direct"].p99_ms for item in one], "ms", "",
+             "nginx passing through, 1 connection, same core and minutes"),
         _row("gate.answers_per_s", rates, "1/s", "", "recorded answers, one core, 64 connections"),
         _row("gate.rss_growth_bytes", [growth], "B/record", "<=64", "resident memory after warm-up"),
     ]
