@@ -17,9 +17,11 @@ from govern.domain.voiding import counts, require_not_void, resting_on
 from govern.domain.waiver import is_revoked
 from govern.errors import EvidenceError, UntrustedSignerError
 from govern.transparency.digest import hex_of
-from govern.transparency.encoding import format_time
+from govern.transparency.encoding import format_time, parse_time
 from govern.transparency.trust import TrustRoot
 from govern.transparency.verify import VerifiedStatement
+
+MEMBERS_MAX = 16
 
 
 class StatementIndex:
@@ -144,7 +146,37 @@ def load_admission(index: StatementIndex, admission: str, trust: TrustRoot) -> E
     _refuse_hidden_rejection(index, evidence, statement)
     evidence.add_admission(statement)
     require_not_void(evidence.statements(), "the admission")
+    _require_members(index, statement, trust)
     return evidence
+
+
+def members_of(admission: VerifiedStatement) -> tuple[str, ...]:
+    """Return the admissions that a composition quotes: of the other models that it serves.
+
+    Raises:
+        EvidenceError: they are not a short list of different digests.
+    """
+    upstream = admission.statement.predicate.get("upstream")
+    quoted = upstream.get("members", []) if isinstance(upstream, dict) else []
+    if not isinstance(quoted, list) or not all(isinstance(item, str) for item in quoted):
+        raise EvidenceError("the members of a composition are a list of admission digests")
+    if len(set(quoted)) != len(quoted) or len(quoted) > MEMBERS_MAX:
+        raise EvidenceError(f"a composition has at most {MEMBERS_MAX} members, each named once")
+    return tuple(quoted)
+
+
+def _require_members(index: StatementIndex, admission: VerifiedStatement, trust: TrustRoot) -> None:
+    """A composition is admitted only where each of its members is, before it and as long."""
+    for digest in members_of(admission):
+        member = index.get(digest, "a member's admission")
+        if member.kind != predicates.ADMISSION or member.log_index >= admission.log_index:
+            raise EvidenceError("a composition quotes what was not admitted before it")
+        if members_of(member):
+            raise EvidenceError("a member of a composition is a composition itself")
+        load_admission(index, digest, trust)
+        ends = [item.statement.predicate.get("expires_at") for item in (member, admission)]
+        if parse_time(ends[0]) < parse_time(ends[1]):
+            raise EvidenceError("a composition is admitted for longer than one of its members")
 
 
 def _rows(value: Any) -> list[dict[str, Any]]:
@@ -204,11 +236,25 @@ def standing(
 ) -> str:
     """Return ``active``, ``suspended`` or ``revoked`` as the log had it at a time.
 
-    The revocation of a waiver revokes the admissions whose decision relied on it.
+    The revocation of a waiver revokes the admissions whose decision relied on it. A
+    composition stands no better than the worst of its members.
 
     Raises:
         UntrustedSignerError: a change was signed by someone who may not make it.
+        EvidenceError: a member's admission is missing.
     """
+    members = [index.get(digest, "a member's admission") for digest in members_of(admission)]
+    return worst(_own_standing(index, item, trust, at) for item in (admission, *members))
+
+
+def worst(states: Iterable[str]) -> str:
+    """Return the state in which all of several admissions together are."""
+    return max(states, key=("active", "suspended", "revoked").index)
+
+
+def _own_standing(
+    index: StatementIndex, admission: VerifiedStatement, trust: TrustRoot, at: datetime
+) -> str:
     kinds = {
         predicates.SUSPENSION: "suspended",
         predicates.REINSTATEMENT: "active",

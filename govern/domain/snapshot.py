@@ -9,14 +9,14 @@ through ``EvidenceSet`` here as everywhere else.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from govern.domain import predicates
-from govern.domain.assembling import StatementIndex, load_admission
+from govern.domain.assembling import StatementIndex, load_admission, members_of, worst
 from govern.errors import (
     EvidenceError,
     ExpiredError,
@@ -52,6 +52,7 @@ class Route:
     not_before: datetime
     expires_at: datetime
     upstream: Mapping[str, Any]
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,8 @@ def open_snapshot(document: bytes, trust: TrustRoot, now: datetime) -> Snapshot:
     routes = [_route(entry, index, trust) for entry in entries]
     if len({route.deployment for route in routes}) != len(routes):
         raise EvidenceError("a snapshot names a deployment twice")
-    by_deployment = {route.deployment: route for route in routes}
+    states = {route.admission: route.status for route in routes}
+    by_deployment = {route.deployment: _composed(route, states) for route in routes}
     lineage = _lineage(predicate.get("lineage"), trust, now)
     return Snapshot(version, issued_at, expires_at, by_deployment, lineage)
 
@@ -234,4 +236,11 @@ def _route(entry: Any, index: StatementIndex, trust: TrustRoot) -> Route:
         not_before=parse_time(predicate.get("not_before")),
         expires_at=parse_time(predicate.get("expires_at")),
         upstream=dict(predicate.get("upstream", {})),
+        members=members_of(evidence.admission),
     )
+
+
+def _composed(route: Route, states: Mapping[str, str]) -> Route:
+    """A composition's route stands no better than its members' own in the same snapshot."""
+    listed = [states[member] for member in route.members if member in states]
+    return replace(route, status=worst([route.status, *listed])) if listed else route

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from govern.domain import predicates
 from govern.domain.assembling import (
+    MEMBERS_MAX,
     StatementIndex,
     load_admission,
     load_decision,
     may_change,
+    members_of,
     standing,
 )
 from govern.domain.ballot import (
@@ -259,7 +261,7 @@ def admit(
     if not recorder.trust.has_role(admitted_by, "platform"):
         raise RefusedError(f"{admitted_by} is not a platform engineer in the trust file")
     now = recorder.clock().replace(microsecond=0)  # timestamps prove whole seconds
-    expires = _expiry(evidence, now, days)
+    expires = min([_expiry(evidence, now, days), *_member_ends(recorder, upstream, now)])
     assert evidence.candidate is not None
     predicate = {
         "deployment": deployment,
@@ -277,6 +279,32 @@ def admit(
     admission = recorder.record(predicates.ADMISSION, subject, predicate, signer=admitted_by)
     load_admission(statements_about(recorder, candidate), admission.digest, recorder.trust)
     return admission
+
+
+def _member_ends(
+    recorder: Recorder, upstream: Mapping[str, Any], now: datetime
+) -> Iterator[datetime]:
+    """Yield when the members of a composition end, which it cannot outlive.
+
+    Raises:
+        RefusedError: one is not admitted now, or is a composition itself.
+    """
+    quoted = upstream.get("members", [])
+    if not isinstance(quoted, list) or len(quoted) > MEMBERS_MAX:
+        raise RefusedError(f"members are a list of at most {MEMBERS_MAX} admission digests")
+    if len({str(digest) for digest in quoted}) != len(quoted):
+        raise RefusedError("a member of a composition is named once")
+    for digest in quoted:
+        member = recorder.find(str(digest))
+        if member is None or member.kind != predicates.ADMISSION:
+            raise RefusedError(f"the member {str(digest)[:80]} is no admission")
+        end = parse_time(member.statement.predicate["expires_at"])
+        status = admission_status(recorder, member) if now < end else "expired"
+        if status != "active":
+            raise RefusedError(f"the member {digest[:19]}… cannot be composed: it is {status}")
+        if members_of(member):
+            raise RefusedError(f"the member {digest[:19]}… is a composition itself")
+        yield end
 
 
 def _expiry(evidence: EvidenceSet, now: datetime, days: int) -> datetime:

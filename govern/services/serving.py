@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from govern.domain import predicates
-from govern.domain.assembling import StatementIndex, load_admission
+from govern.domain.assembling import StatementIndex, load_admission, members_of
 from govern.domain.evidence import EvidenceSet
 from govern.domain.snapshot import make_snapshot
 from govern.errors import RevokedKeyError
@@ -44,12 +44,14 @@ def snapshot_document(
         admission = admissions[deployment]
         index = statements_about(recorder, admission.statement.subject)
         try:
-            evidence = load_admission(index, admission.digest, recorder.trust)
+            quoted = (admission.digest, *members_of(admission))
+            loaded = [load_admission(index, digest, recorder.trust) for digest in quoted]
         except RevokedKeyError:
             continue
         status = admission_status(recorder, admission)
         entries.append({"deployment": deployment, "admission": admission.digest, "status": status})
-        bundles |= {item.digest: item.bundle for item in evidence_statements(evidence, index)}
+        for evidence in loaded:
+            bundles |= {item.digest: item.bundle for item in evidence_statements(evidence, index)}
     return make_snapshot(
         version=_version(recorder),
         entries=entries,

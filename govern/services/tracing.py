@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from govern.domain import predicates
-from govern.domain.assembling import StatementIndex, load_candidate
+from govern.domain.assembling import StatementIndex, load_candidate, members_of
 from govern.domain.closure import materials
 from govern.domain.evidence import EvidenceSet
 from govern.domain.ml_bom import ml_bom
@@ -159,7 +159,7 @@ def record_ml_bom(recorder: Recorder, candidate: VerifiedStatement) -> VerifiedS
 
 
 def statements_about(recorder: Recorder, candidate: str) -> StatementIndex:
-    """Gather every statement about a candidate and the lineage behind it."""
+    """Gather every statement about a candidate, its lineage, and the members it is composed with."""
     found: dict[str, VerifiedStatement] = {}
     seen: set[str] = set()
     wanted = [candidate]
@@ -172,6 +172,9 @@ def statements_about(recorder: Recorder, candidate: str) -> StatementIndex:
             found[item.digest] = item
             if item.kind == predicates.PROVENANCE:
                 wanted += materials(item)
+            elif item.kind == predicates.ADMISSION:
+                members = map(recorder.find, members_of(item))
+                wanted += [member.statement.subject for member in members if member is not None]
     return StatementIndex(found.values())
 
 
