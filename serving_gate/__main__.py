@@ -15,6 +15,7 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 import uvloop
@@ -23,20 +24,24 @@ from govern.domain.snapshot import open_snapshot
 from govern.errors import GovernError, InvalidRequestError, StorageError
 from govern.transparency.note import NoteSigner
 from govern.transparency.trust import TrustRoot
-from serving_gate import metrics, tls
+from serving_gate import events, metrics, tls
 from serving_gate.anchoring import Anchors
 from serving_gate.callers import Callers
 from serving_gate.family import Family
 from serving_gate.gate import Gate
 from serving_gate.log_keys import key_files, log_signer, read_file
 from serving_gate.options import Upstream, parse_upstream, read
+from serving_gate.pools import Pool
+from serving_gate.probing import Prober, Tell, teller
 from serving_gate.recorder import Recorder
 from serving_gate.server import ClientConnection
 from serving_gate.settings import Settings
 from serving_gate.snapshot import SnapshotKeeper, fetch
 from serving_gate.supervisor import Supervisor
 from serving_gate.trusting import TrustKeeper
-from serving_gate.upstream import Pool
+
+if TYPE_CHECKING:
+    from serving_gate.grpc_server import GrpcPort
 
 SWITCH_SECONDS = 0.0005
 COLLECT_OBJECTS = 50_000
@@ -68,21 +73,31 @@ async def run(options: argparse.Namespace) -> int:
     _tune()
     server = await _listen(options, gate)
     gate.recorder.start(loop)
+    port = await _listen_grpc(options, gate)
     stop = _stop_event(options, loop)
     await gate.snapshot.poll_once()
     await asyncio.to_thread(gate.callers.refresh)
+    prober = Prober(gate, _teller(options))
+    gate.proof_for = prober.proof_for
+    for pool in gate.pools.values():
+        pool.on_wrong = prober.wrong
     anchors = Anchors(gate.recorder, gate.snapshot.lineage)
     anchoring = anchors.write_every(gate.settings.snapshot_poll_seconds)
-    work = (*gate.periodic(), anchoring, metrics.leave(gate))
+    work = (*gate.periodic(), anchoring, metrics.leave(gate), prober.run(), events.tell(gate))
     tasks = [loop.create_task(item) for item in work]
     sweeping = loop.create_task(gate.sweep())
-    _tell_ready(gate, options.host, server.sockets[0].getsockname()[1])
+    grpc_port = None if port is None else port.port
+    _tell_ready(gate, options.host, server.sockets[0].getsockname()[1], grpc_port)
     await stop.wait()
+    events.say(gate.family.name, {"event": "draining", "connections": len(gate.connections)})
     server.close()
+    if port is not None:
+        await port.close(gate.settings.drain_seconds)
     for task in tasks:
         task.cancel()
     durable = await gate.drain()
     sweeping.cancel()
+    events.say(gate.family.name, {"event": "ended", "records": gate.recorder.size})
     return 0 if durable else _give_up()
 
 
@@ -115,6 +130,25 @@ async def _listen(options: argparse.Namespace, gate: Gate) -> asyncio.Server:
         raise
 
 
+async def _listen_grpc(options: argparse.Namespace, gate: Gate) -> GrpcPort | None:
+    """Serve gRPC as well, where that is asked for.
+
+    Raises:
+        InvalidRequestError: the package for it is not installed.
+        StorageError: the port cannot be had.
+    """
+    if options.grpc_port is None:
+        return None
+    try:
+        from serving_gate import grpc_server
+    except ImportError:
+        raise InvalidRequestError("--grpc-port needs grpcio: install govern[grpc]") from None
+    upstreams = dict(parse_upstream(text) for text in options.grpc_upstream)
+    port = await grpc_server.listen(gate, options, upstreams)
+    gate.grpc_channels = port.channels
+    return port
+
+
 def _reload(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
     """Serve new connections with the certificate that the files hold now."""
     try:
@@ -133,7 +167,7 @@ def _stop_event(options: argparse.Namespace, loop: asyncio.AbstractEventLoop) ->
     return stop
 
 
-def _tell_ready(gate: Gate, host: str, port: int) -> None:
+def _tell_ready(gate: Gate, host: str, port: int, grpc_port: int | None) -> None:
     ready = {
         "ready": True,
         "host": host,
@@ -142,6 +176,8 @@ def _tell_ready(gate: Gate, host: str, port: int) -> None:
         "origin": gate.recorder.origin,
         "records": gate.recorder.size,
     }
+    if grpc_port is not None:
+        ready["grpc_port"] = grpc_port
     print(orjson.dumps(ready).decode(), flush=True)
 
 
@@ -228,6 +264,13 @@ def _pools(
         name: Pool(upstream, settings, loop, context if upstream.tls else None)
         for name, upstream in upstreams.items()
     }
+
+
+def _teller(options: argparse.Namespace) -> Tell | None:
+    if options.control_plane_token is None:
+        return None
+    token = read_file(options.control_plane_token, "the control plane's token")
+    return teller(options.control_plane, token.decode("ascii", "replace").strip())
 
 
 def _fetcher(options: argparse.Namespace):  # type: ignore[no-untyped-def]

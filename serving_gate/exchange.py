@@ -9,7 +9,6 @@ before the record it rests on is durable; if that cannot be, the client gets 503
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 import time
 from binascii import b2a_base64
@@ -18,16 +17,18 @@ from typing import Any, Protocol
 
 from govern.domain.gate_record import receipt_header
 from govern.domain.snapshot import Route
+from govern.errors import MalformedError
 from serving_gate import protocols
+from serving_gate.admitting import admit
 from serving_gate.callers import Caller
-from serving_gate.decide import Refusal
 from serving_gate.forwarding import response_lines, trace_of, upstream_request
 from serving_gate.gate import Gate
 from serving_gate.heads import RequestHead, ResponseHead
 from serving_gate.pending import Pending
-from serving_gate.problem import answer_bytes, problem
+from serving_gate.problem import answer_bytes, dialect_lines, problem
 from serving_gate.upstream import Call
 
+_FAILED = {"upstream-timeout": "timeout", "digest-mismatch": "refusal"}
 _SUBJECT = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
@@ -68,6 +69,7 @@ class Exchange:
         self._stream: Stream | None = None
         self._upstream: str | None = None
         self._extra = b""
+        self._kind: str | None = None
 
     # -- admit ---------------------------------------------------------------------
 
@@ -82,32 +84,18 @@ class Exchange:
         asked = gate.match(head.method, head.target)
         if asked is None:
             return self.refuse("not-found", "this gate serves inference paths only")
-        self._deployment = asked.deployment
-        named = protocols.refused_header(head)
-        if named is not None:
-            return self.refuse("refused-header", f"the header {named.decode()} is not accepted")
-        caller = gate.callers.identify(head, body, self.client.certificate_subject)
-        if isinstance(caller, str):
-            return self.refuse("unauthenticated", caller)
-        self._caller = caller
-        if caller.rate is not None:
-            wait = gate.buckets.wait_seconds(caller.name, caller.rate, self._started)
-            if wait:
-                return self._slow_down(caller, wait)
-        decided = gate.decide(asked.deployment)
-        if isinstance(decided, Refusal):
-            self._route = decided.route
-            return self.refuse(decided.reason, decided.detail)
-        self._route = decided
-        if not caller.may_use(asked.deployment):
-            return self.refuse("caller-not-allowed", f"{caller.name} may not use it")
-        self._check_and_forward(asked, decided, body)
+        self._deployment, self._kind = asked.deployment, asked.kind
+        found = admit(
+            gate, head, body, self.client.certificate_subject, asked.deployment, self._started
+        )
+        self._caller, self._route = found.caller, found.route
+        if found.refusal is not None:
+            if found.wait_seconds:
+                self._extra = b"retry-after: %d\r\n" % found.wait_seconds
+            return self.refuse(found.refusal.reason, found.refusal.detail)
+        assert found.route is not None
+        self._check_and_forward(asked, found.route, body)
         return None
-
-    def _slow_down(self, caller: Caller, wait_seconds: float) -> None:
-        seconds = math.ceil(wait_seconds)
-        self._extra = b"retry-after: %d\r\n" % seconds
-        self.refuse("rate-limited", f"{caller.name} asks too often; try again in {seconds} s")
 
     def _check_and_forward(self, asked: protocols.Match, route: Route, body: bytes) -> None:
         head, gate = self._head, self.gate
@@ -129,7 +117,11 @@ class Exchange:
             trace=self._trace,
             drop_credentials=not gate.callers.open,
         )
-        self._call = pool.send(data, head.method, self)
+        try:
+            proof = gate.proof_for(route)
+        except MalformedError as error:
+            return self.refuse("not-ready", f"its probes cannot be read: {error}")
+        self._call = pool.send(data, head.method, self, proof)
         return None
 
     # -- record and answer -----------------------------------------------------------
@@ -148,7 +140,7 @@ class Exchange:
         self.gate.count(kind, reason)
 
         def done(index: int, leaf: bytes) -> None:
-            lines = self.receipt(index, leaf) + self._extra
+            lines = self.receipt(index, leaf) + dialect_lines(self._kind, code) + self._extra
             self.client.answer(self, answer_bytes(code, body, lines, close=close), close=close)
 
         self.submit(kind, code, reason, body, done)
@@ -187,7 +179,7 @@ class Exchange:
                 admission=route.admission if route else None,
                 candidate=route.candidate if route else None,
                 caller=caller.name if caller else None,
-                subject=self._subject(),
+                subject=subject_of_payload(caller, head),
                 request_body=self._body if with_request else None,
                 response_body=response,
                 keep_bodies=keep,
@@ -200,15 +192,6 @@ class Exchange:
             )
         )
 
-    def _subject(self) -> str:
-        """Whose key the payload lies under: the person named, else the caller, else us."""
-        if self._caller is None:
-            return "gate"
-        named = self._head.fields.get(b"govern-subject") if self._head else None
-        if named is not None and _SUBJECT.fullmatch(named):
-            return f"subject:{named.decode()}"
-        return f"caller:{self._caller.name}"
-
     def _cannot_record(self) -> None:
         self._recorded = True  # as far as it can be
         code, body = problem("cannot-record", "the gate's log cannot be written just now")
@@ -218,7 +201,8 @@ class Exchange:
             return
         if self._stream is not None and self._call is not None:
             self.gate.cancel(self._call)
-        self.client.answer(self, answer_bytes(code, body), close=False)
+        lines = dialect_lines(self._kind, code)
+        self.client.answer(self, answer_bytes(code, body, lines), close=False)
 
     # -- what the upstream says ------------------------------------------------------
 
@@ -256,7 +240,7 @@ class Exchange:
         if self._stream is not None:
             self._stream.end(reason)
             return
-        self.refuse(reason, detail, kind="timeout" if reason == "upstream-timeout" else "error")
+        self.refuse(reason, detail, kind=_FAILED.get(reason, "error"))
 
     def upstream_opened(self, head: ResponseHead) -> None:
         """An answer in pieces begins."""
@@ -367,6 +351,16 @@ class Stream:
     def _closed(self, index: int, leaf: bytes) -> None:
         broken = self._ended is not None
         self._exchange.client.finish(self._exchange, b"0\r\n\r\n", broken=broken)
+
+
+def subject_of_payload(caller: Caller | None, head: RequestHead | None) -> str:
+    """Say whose key the payload lies under: the person named, else the caller, else us."""
+    if caller is None:
+        return "gate"
+    named = head.fields.get(b"govern-subject") if head else None
+    if named is not None and _SUBJECT.fullmatch(named):
+        return f"subject:{named.decode()}"
+    return f"caller:{caller.name}"
 
 
 @lru_cache(maxsize=1024)

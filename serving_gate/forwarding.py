@@ -86,6 +86,12 @@ def upstream_request(
     )
 
 
+def probe_request(path: bytes, body: bytes, authority: bytes) -> bytes:
+    """Return a probe as it is sent to the upstream."""
+    head = b"POST %s HTTP/1.1\r\nhost: %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    return head % (path, authority, len(body)) + body
+
+
 @lru_cache(maxsize=HEADS_REMEMBERED)
 def _passed_lines(head: RequestHead, drop_credentials: bool) -> bytes:
     """Return the client's header lines that go on to the upstream."""
@@ -108,6 +114,21 @@ def response_lines(head: ResponseHead) -> bytes:
     if head.length is not None and head.status not in (204, 304):
         parts.append(b"content-length: %d\r\n" % head.length)
     return b"".join(parts)
+
+
+def passed_metadata(head: RequestHead, *, drop_credentials: bool) -> tuple[tuple[str, bytes], ...]:
+    """Return a gRPC call's metadata that goes on to the upstream; the transport's own stays."""
+    dropped = _HOP | _CREDENTIALS if drop_credentials else _HOP
+    return tuple(
+        (name.decode(), value)
+        for name, value in head.headers
+        if name not in dropped and not name.startswith(b"grpc-") and name != b"user-agent"
+    )
+
+
+def traceparent(trace: str) -> str:
+    """Return the W3C header of a call within a trace, with a parent id of our own."""
+    return f"00-{trace}-{_bits(64) | 1:016x}-01"
 
 
 def _connection_names(fields: Mapping[bytes, bytes]) -> frozenset[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 from govern.domain.snapshot import Route
@@ -13,12 +13,13 @@ from serving_gate import decide as deciding
 from serving_gate import protocols
 from serving_gate.callers import Callers
 from serving_gate.family import Family
+from serving_gate.pools import Pool, Proof
 from serving_gate.rates import Buckets
 from serving_gate.recorder import Recorder
 from serving_gate.settings import Settings
 from serving_gate.snapshot import SnapshotKeeper
 from serving_gate.trusting import TrustKeeper
-from serving_gate.upstream import Call, Pool
+from serving_gate.upstream import Call
 
 MATCH_CACHE_MAX = 4096
 SWEEP_SECONDS = 0.1
@@ -35,6 +36,12 @@ class Connected(Protocol):
 
     def abort(self) -> None:
         """Close whatever is going on."""
+
+
+class Sent(Protocol):
+    """Counts what was sent to one upstream."""
+
+    sent: int
 
 
 class Gate:
@@ -59,6 +66,9 @@ class Gate:
         self.callers = callers
         self.loop = loop
         self.pools = pools
+        self.grpc_channels: Mapping[str, Sent] = {}
+        self.closed: dict[str, str] = {}  # admissions whose upstream answers otherwise, and how
+        self.proof_for: Callable[[Route], Proof | None] = _unproved
         self.family = family
         self.buckets = Buckets()
         self.connections: set[Connected] = set()
@@ -83,7 +93,10 @@ class Gate:
         if self.trust.problem is not None:
             return deciding.Refusal("not-ready", self.trust.problem)
         keeper = self.snapshot
-        return deciding.decide(deployment, keeper.view, keeper.fresh_until, time.time())
+        found = deciding.decide(deployment, keeper.view, keeper.fresh_until, time.time())
+        if self.closed and isinstance(found, Route) and found.admission in self.closed:
+            return deciding.Refusal("digest-mismatch", self.closed[found.admission], found)
+        return found
 
     def count(self, kind: str, reason: str | None) -> None:
         """Count an outcome."""
@@ -163,3 +176,8 @@ class Gate:
         for pool in self.pools.values():
             pool.close()
         return durable
+
+
+def _unproved(route: Route) -> Proof | None:
+    """Ask for no proof."""
+    return None

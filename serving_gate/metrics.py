@@ -23,6 +23,9 @@ def render(gate: Gate) -> bytes:
     ]
     for name, pool in sorted(gate.pools.items()):
         lines.append(f'govern_gate_upstream_sent_total{{deployment="{name}"}} {pool.sent}')
+    for name, channel in sorted(gate.grpc_channels.items()):
+        label = f'deployment="{name}",protocol="grpc"'
+        lines.append(f"govern_gate_upstream_sent_total{{{label}}} {channel.sent}")
     lines += gate.recorder.commits.lines(
         "govern_gate_commit_seconds", "From a batch's making until it is durable."
     )

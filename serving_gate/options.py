@@ -30,6 +30,9 @@ def parser() -> argparse.ArgumentParser:
         help="a gate's name, such as demo; each further one is a process of its own, with its log",
     )
     made.add_argument("--control-plane", help="base URL of the control plane")
+    made.add_argument(
+        "--control-plane-token", type=Path, help="file with a token to suspend admissions with"
+    )
     made.add_argument("--snapshot-file", type=Path, help="read snapshots from a file instead")
     made.add_argument("--trust", type=Path, help="trust.json (default HOME/trust.json)")
     made.add_argument("--key", type=Path, help="log key (default HOME/keys/gate-NAME.key)")
@@ -44,6 +47,14 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         metavar="DEPLOYMENT=URL",
         help="where a deployment is served; may be given several times",
+    )
+    made.add_argument("--grpc-port", type=int, help="serve gRPC too; 0 picks a free port")
+    made.add_argument(
+        "--grpc-upstream",
+        action="append",
+        default=[],
+        metavar="DEPLOYMENT=URL",
+        help="where a deployment is served over gRPC: http://HOST:PORT, or https:// with TLS",
     )
     _add_tls(made)
     made.add_argument("--only", help=argparse.SUPPRESS)  # a supervisor's child: one of the names
@@ -68,6 +79,12 @@ def read(arguments: Sequence[str] | None) -> argparse.Namespace:
         made.error(f"--name is given at most {NAMES_MAX} times, each with another name")
     if options.key is not None and len(options.names) > 1:
         made.error("--key goes with one --name; several names have their keys in HOME/keys")
+    if options.control_plane_token is not None and options.control_plane is None:
+        made.error("--control-plane-token needs --control-plane")
+    if options.grpc_upstream and options.grpc_port is None:
+        made.error("--grpc-upstream needs --grpc-port")
+    if options.grpc_port == 0 and len(options.names) > 1:
+        made.error("several processes share a port: give --grpc-port a number")
     if options.only is not None and options.only not in options.names:
         made.error("--only is one of the names")
     if (options.tls_cert is None) != (options.tls_key is None):

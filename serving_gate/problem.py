@@ -1,7 +1,10 @@
 """Refusals as RFC 9457 problem documents with a stable ``reason``. Pure.
 
 ``error`` repeats the sentence: clients of the Open Inference Protocol and of KServe V1
-look for it there.
+look for it there. Clients of SageMaker's runtime look for a header and ``message``
+(docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html, "Errors";
+smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html, "Operation error serialization").
+gRPC statuses are in ``grpc_wire.py``.
 """
 
 from __future__ import annotations
@@ -31,6 +34,19 @@ REASONS: dict[str, tuple[int, str]] = {
     "not-ready": (503, "The gate is not ready"),
 }
 
+_SAGEMAKER = {
+    400: "ValidationError",
+    401: "UnrecognizedClientException",
+    403: "AccessDeniedException",
+    404: "ValidationError",
+    408: "ValidationError",
+    413: "ValidationError",
+    429: "ThrottlingException",
+    502: "ModelError",
+    503: "ServiceUnavailable",
+    504: "ModelError",
+}
+
 
 def problem(reason: str, detail: str, status: int | None = None) -> tuple[int, bytes]:
     """Return status and body of a refusal.
@@ -49,8 +65,21 @@ def problem(reason: str, detail: str, status: int | None = None) -> tuple[int, b
         "detail": detail,
         "reason": reason,
         "error": f"{reason}: {detail}",
+        "message": f"{reason}: {detail}",
     }
     return status, orjson.dumps(body)
+
+
+def dialect_lines(kind: str | None, status: int) -> bytes:
+    """Return the header lines in which clients of a protocol look for what went wrong.
+
+    Args:
+        kind: one of ``protocols.KINDS``, or None where the path tells of none.
+        status: the refusal's HTTP status.
+    """
+    if kind != "invocations":
+        return b""
+    return b"x-amzn-errortype: %s\r\n" % _SAGEMAKER.get(status, "InternalFailure").encode()
 
 
 def answer_bytes(code: int, body: bytes, lines: bytes = b"", *, close: bool = False) -> bytes:

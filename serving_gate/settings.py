@@ -37,6 +37,7 @@ class Settings:
     breaker_failures: int = 8
     breaker_open_seconds: float = 2.0
     client_connections_max: int = 4096
+    probe_seconds: float = 60.0
     segment_bytes_max: int = 64 << 20
     drain_seconds: float = 30.0
     keep_bodies: bool = True

@@ -82,3 +82,11 @@ def subject_of(connection: ssl.SSLObject | None) -> str | None:
         return x509.load_der_x509_certificate(data).subject.rfc4514_string() or None
     except ValueError:
         return None
+
+
+def subject_of_pem(certificate: bytes) -> str | None:
+    """Return the subject of a client's verified certificate, given in PEM."""
+    try:
+        return x509.load_pem_x509_certificate(certificate).subject.rfc4514_string() or None
+    except ValueError:
+        return None

@@ -1,24 +1,19 @@
-"""Connections to an upstream: pooled, bounded, with deadlines; never a blind retry.
+"""One connection to an upstream: a call at a time, its answer read strictly.
 
-A call is sent once. It moves to another connection only if the one chosen turns out to
-be closed before a byte was written. After ``breaker_failures`` failures in a row the
-upstream is left alone for ``breaker_open_seconds``, then tried with one call.
 Answers with a Content-Length are handed over whole; chunked, event-stream and
 close-delimited answers are handed over piece by piece.
+Which connection takes a call is decided in ``pools.py``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-import ssl
 import time
-from collections import deque
 from dataclasses import dataclass
 from typing import Protocol, cast
 
 from serving_gate.heads import HEAD_BYTES_MAX, BadHeadError, Chunks, ResponseHead, read_response
-from serving_gate.options import Upstream
 from serving_gate.settings import Settings
 
 
@@ -53,10 +48,22 @@ class Call:
     ended: bool = False
 
 
+class Keeper(Protocol):
+    """Who keeps a connection; see ``pools.py``."""
+
+    settings: Settings
+
+    def released(self, connection: Connection, *, ok: bool) -> None:
+        """A connection has served its call."""
+
+    def lost(self, connection: Connection) -> None:
+        """A connection is gone."""
+
+
 class Connection(asyncio.Protocol):
     """One connection to an upstream, serving one call at a time."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Keeper) -> None:
         self._pool = pool
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
@@ -65,6 +72,8 @@ class Connection(asyncio.Protocol):
         self._left = 0
         self.call: Call | None = None
         self.idle_since = 0.0
+        self.proving = False
+        self.proved: object | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -220,159 +229,3 @@ class Connection(asyncio.Protocol):
     def expire(self) -> None:
         """The deadline of the call has passed."""
         self._fail("upstream-timeout", "the upstream did not answer in time")
-
-
-class Pool:
-    """All connections to one upstream."""
-
-    def __init__(
-        self,
-        upstream: Upstream,
-        settings: Settings,
-        loop: asyncio.AbstractEventLoop,
-        context: ssl.SSLContext | None = None,
-    ) -> None:
-        self.host, self.port, self.settings = upstream.host, upstream.port, settings
-        self.authority = f"{self.host}:{self.port}".encode()
-        self.name = upstream.url
-        self._context = context
-        self.sent = 0
-        self._loop = loop
-        self._idle: list[Connection] = []
-        self.connections: set[Connection] = set()
-        self._connecting = 0
-        self._waiting: deque[Call] = deque()
-        self._failures = 0
-        self._closed_until = 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def send(self, data: bytes, method: bytes, listener: Listener) -> Call:
-        """Send a request, at once or when a connection is free."""
-        now = time.monotonic()
-        call = Call(data, method, listener, now + self.settings.upstream_timeout_seconds)
-        if now < self._closed_until:
-            self._refuse(call, "the upstream failed repeatedly and is left alone for a moment")
-        elif len(self._waiting) >= self.settings.upstream_waiting_max:
-            self._refuse(call, "too many requests wait for the upstream")
-        else:
-            self._waiting.append(call)
-            self._dispatch()
-        return call
-
-    def cancel(self, call: Call) -> None:
-        """Nobody waits any longer."""
-        call.ended = True
-        if call.connection is not None and call.connection.call is call:
-            connection = call.connection
-            connection.abort()
-            self.lost(connection)
-
-    def _refuse(self, call: Call, detail: str) -> None:
-        call.ended = True
-        self._loop.call_soon(call.listener.upstream_failed, "upstream-failed", detail)
-
-    def _dispatch(self) -> None:
-        while self._waiting:
-            if self._waiting[0].ended:
-                self._waiting.popleft()
-                continue
-            connection = self._take_idle()
-            if connection is None:
-                break
-            self.sent += 1
-            connection.send(self._waiting.popleft())
-        wanted = len(self._waiting) - self._connecting
-        room = self.settings.upstream_connections_max - len(self.connections) - self._connecting
-        for _ in range(min(wanted, room)):
-            self._connecting += 1
-            task = self._loop.create_task(self._connect())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    def _take_idle(self) -> Connection | None:
-        oldest = time.monotonic() - self.settings.upstream_idle_seconds
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.usable and connection.idle_since >= oldest:
-                return connection
-            connection.abort()
-            self.connections.discard(connection)
-        return None
-
-    async def _connect(self) -> None:
-        try:
-            async with asyncio.timeout(self.settings.upstream_connect_seconds):
-                _, connection = await self._loop.create_connection(
-                    lambda: Connection(self), self.host, self.port, ssl=self._context
-                )
-        except (OSError, TimeoutError) as error:
-            self._connecting -= 1
-            self._note_failure()
-            self._fail_one(f"the upstream cannot be reached ({type(error).__name__})")
-            return
-        self._connecting -= 1
-        connection.idle_since = time.monotonic()
-        self.connections.add(connection)
-        self._idle.append(connection)
-        self._dispatch()
-
-    def _fail_one(self, detail: str) -> None:
-        while self._waiting:
-            call = self._waiting.popleft()
-            if not call.ended:
-                call.ended = True
-                call.listener.upstream_failed("upstream-failed", detail)
-                return
-
-    def released(self, connection: Connection, *, ok: bool) -> None:
-        """A connection has served its call."""
-        if ok:
-            self._failures = 0
-        else:
-            self._note_failure()
-        if connection.usable:
-            connection.idle_since = time.monotonic()
-            self._idle.append(connection)
-        else:
-            self.connections.discard(connection)
-        if self._waiting:
-            self._dispatch()
-
-    def lost(self, connection: Connection) -> None:
-        """A connection is gone."""
-        self.connections.discard(connection)
-        if connection in self._idle:
-            self._idle.remove(connection)
-        if self._waiting:
-            self._dispatch()
-
-    def _note_failure(self) -> None:
-        self._failures += 1
-        if self._failures >= self.settings.breaker_failures:
-            self._closed_until = time.monotonic() + self.settings.breaker_open_seconds
-            self._failures = self.settings.breaker_failures - 1
-
-    def sweep(self) -> None:
-        """Expire calls past their deadline and connections idle too long."""
-        now = time.monotonic()
-        for connection in list(self.connections):
-            if connection.call is not None and now >= connection.call.deadline:
-                connection.expire()
-        while self._waiting and now >= self._waiting[0].deadline:
-            call = self._waiting.popleft()
-            if not call.ended:
-                call.ended = True
-                call.listener.upstream_failed("upstream-timeout", "no connection came free in time")
-        oldest = now - self.settings.upstream_idle_seconds
-        stale = [item for item in self._idle if item.idle_since < oldest]
-        for connection in stale:
-            self._idle.remove(connection)
-            self.connections.discard(connection)
-            connection.abort()
-
-    def close(self) -> None:
-        """Drop all connections."""
-        for connection in list(self.connections):
-            connection.abort()
-        self.connections.clear()
-        self._idle.clear()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from govern.cli import admission_pull
+from govern.cli import admission_probes, admission_pull
 from govern.cli.output import (
     ByOption,
     JsonOption,
@@ -33,14 +34,45 @@ def admit(
     states_digest: Annotated[
         bool, typer.Option("--states-digest", help="Its answers must state the model's digest.")
     ] = False,
+    probes: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Requests, a JSON body a line: the gate asks them too."),
+    ] = None,
+    probe_from: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Server that answers them; default: our own model host."),
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(min=0, max=0.5, help="How far numbers of their answers may differ.")
+    ] = 1e-5,
+    member: Annotated[
+        list[str] | None,
+        typer.Option(help="Deployment or admission of another model that it is composed with."),
+    ] = None,
     environment: Annotated[str, typer.Option(help="Where it serves.")] = "production",
     days: Annotated[int, typer.Option(min=1, max=DAYS_MAX, help="Until it expires.")] = 30,
     as_json: JsonOption = False,
 ) -> None:
-    """Admit an approved candidate to a deployment."""
+    """Admit an approved candidate to a deployment.
+
+    With --probes, the admitted model's answers are signed with the admission, and a gate serves
+    only what answers alike. With --member, it serves only while each of these is admitted too.
+
+    Example: govern admission admit credit --deployment credit --by priya@bank.example
+    --upstream kserve-v1 --probes requests.jsonl
+    """
+    if probe_from is not None and probes is None:
+        raise typer.BadParameter("--probe-from needs --probes")
     with opened() as application:
         digest = find_candidate(application, candidate)
-        served = {"kind": upstream, **({"states_digest": True} if states_digest else {})}
+        served: dict[str, object] = {"kind": upstream}
+        if states_digest:
+            served["states_digest"] = True
+        if member:
+            served["members"] = [find_admission(application, item) for item in member]
+        if probes is not None:
+            asked = admission_probes.Asked(digest, deployment, upstream, probe_from, tolerance)
+            served["probes"] = admission_probes.answered(application, asked, probes)
         admission = application.operations.admit(digest, deployment, environment, served, days, by)
     value = {"admission": admission, "candidate": digest, "deployment": deployment}
     show_done(f"admitted to {deployment}: {admission}", value, as_json=as_json)

@@ -4,6 +4,7 @@ A leaf is 48 bytes: sequence (u64 BE), unix microseconds (u64 BE), commitment (3
 commitment is SHA-256(salt || canonical record) with a random 32-byte salt, so a leaf
 tells nothing about the record, and erasing record and salt leaves every proof valid.
 A record of kind ``anchor`` is about no request: it holds a checkpoint of the lineage log.
+One of kind ``probe`` says that an upstream answered a signed probe otherwise, or all as signed.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ KINDS = (
     "stream-open",
     "stream-close",
     "anchor",
+    "probe",
 )
 
 

@@ -50,11 +50,6 @@ def upstream() -> Iterator[ScriptedUpstream]:
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> GateLab:
-    return GateLab(tmp_path / "home")
-
-
-@pytest.fixture
 def aws_lab(tmp_path: Path) -> GateLab:
     return GateLab(tmp_path / "home", upstream={"kind": "invocations"})
 
@@ -200,20 +195,34 @@ def _client(port: int, key: dict[str, str]) -> Any:
     )  # fmt: skip
 
 
-def test_the_sagemaker_client_is_identified_by_its_signature(
+def test_the_sagemaker_client_is_identified_and_told_in_its_own_words(
     aws_lab: GateLab, upstream: ScriptedUpstream
 ) -> None:
     key = issue(aws_lab, "--caller", "trainer", "--sigv4")
-    with aws_lab.gate(upstream.port) as gate:
+    with aws_lab.gate(upstream.port, environment=FAST) as gate:
         invoke = {"EndpointName": DEPLOYMENT, "Body": b"[[1]]", "ContentType": "application/json"}
         answer = _client(gate.port, key).invoke_endpoint(**invoke)
         assert answer["Body"].read() == b"{}"
+
+        def error(key: dict[str, str]) -> tuple[str, int, str]:
+            try:
+                _client(gate.port, key).invoke_endpoint(**invoke)
+            except ClientError as caught:
+                told = caught.response
+            else:
+                return "", 200, ""
+            status = told["ResponseMetadata"]["HTTPStatusCode"]
+            return told["Error"]["Code"], status, told["Error"]["Message"].partition(":")[0]
+
         for wrong in (
             {**key, "aws_secret_access_key": "x" * 40}, {**key, "aws_access_key_id": "GVAK" + "A" * 16},
         ):  # fmt: skip
-            with pytest.raises(ClientError, match="401"):
-                _client(gate.port, wrong).invoke_endpoint(**invoke)
-    assert [item["caller"] for item in records(aws_lab)] == ["trainer", None, None]
+            assert error(wrong) == ("UnrecognizedClientException", 401, "unauthenticated")
+        aws_lab.offer("suspended")
+        wait_until(lambda: error(key)[0] == "AccessDeniedException", "the suspension bites")
+        assert error(key) == ("AccessDeniedException", 403, "suspended")
+    named = [item["caller"] for item in records(aws_lab)]
+    assert named[:3] == ["trainer", None, None] and set(named[3:]) == {"trainer"}
     sent = upstream.requests[0].lower()
     assert b"post /invocations http/1.1" in sent
     assert b"aws4-hmac" not in sent
