@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from govern.adapters.files import locked, write_durably
@@ -25,9 +26,11 @@ from govern.domain.gate_archive import (
     erased_frame,
     frames,
     keyring_line,
+    open_frame,
     parse_keyring,
     parse_segment_header,
 )
+from govern.domain.gate_record import parse_leaf
 from govern.errors import MalformedError, NotFoundError, StorageError
 from govern.transparency.canonical import canonical_json, parse_json
 
@@ -63,6 +66,23 @@ class GateEraser:
     def keys_of(self, subject: str) -> list[PayloadKey]:
         """Return a subject's keys; none where it is not known."""
         return [item for item in self._keys() if item.subject == subject]
+
+    def indexes_of(self, deployment: str, before: datetime) -> list[int]:
+        """Return the records of a deployment that were made before a time and can still be read.
+
+        Raises:
+            DigestMismatchError: a record was changed.
+        """
+        keys = {item.key_id: item.key for item in self._keys()}
+        limit_us, found = int(before.timestamp() * 1e6), []
+        for _, frame in self._frames():
+            index, at_us, _ = parse_leaf(frame.leaf)
+            key = keys.get(frame.key_id)
+            if at_us >= limit_us or frame.erased or key is None:
+                continue
+            if parse_json(open_frame(frame, key).record).get("deployment") == deployment:
+                found.append(index)
+        return found
 
     def _keys(self) -> list[PayloadKey]:
         try:
@@ -105,9 +125,9 @@ class GateEraser:
         self._destroy(key_ids)
         if key_ids and _is_running(self._payloads.parent):
             time.sleep(SETTLE_SECONDS)
-        gone = []
+        gone, chosen = [], set(erasing.indexes)
         for path, frame in self._frames():
-            single = frame.index in erasing.indexes
+            single = frame.index in chosen
             if single and not frame.erased:
                 _overwrite(path, frame)
             if single or frame.key_id in key_ids:

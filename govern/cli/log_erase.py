@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +13,9 @@ from govern.cli.output import ByOption, JsonOption, ReasonOption, opened, show_r
 from govern.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from govern.adapters.gate_erasing import GateEraser
     from govern.bootstrap import Application
 
 KINDS = ("subject", "caller")
@@ -29,6 +34,12 @@ def erase(
         typer.Argument(help="`subject:NAME` as `Govern-Subject` said, `caller:NAME`, or a NAME."),
     ] = None,
     index: Annotated[int | None, typer.Option(min=0, help="Or one record, with --log.")] = None,
+    deployment: Annotated[
+        str | None, typer.Option(help="Or what is too old of a deployment, with --older-than.")
+    ] = None,
+    older_than: Annotated[
+        int | None, typer.Option(min=1, metavar="DAYS", help="How long its payloads are kept.")
+    ] = None,
     log: Annotated[
         str | None, typer.Option("--log", metavar="NAME", help="Only this gate; default all.")
     ] = None,
@@ -38,29 +49,55 @@ def erase(
 
     Copies elsewhere, such as backups and dossiers handed out, are not reached.
 
+    With --deployment and --older-than, the payloads that a purpose no longer needs: run it daily.
+
     Example: govern log erase subject:maria --by carla@bank.example --reason "Art. 17 GDPR"
     """
     from govern.adapters.gate_erasing import gates_with
 
-    if (subject is None) == (index is None) or (index is not None and log is None):
-        raise typer.BadParameter("name a SUBJECT, or --index N with --log NAME")
+    wanted = [subject is not None, index is not None, deployment is not None]
+    incomplete = (index is not None and log is None) or (deployment is None) != (older_than is None)
+    if sum(wanted) != 1 or incomplete:
+        raise typer.BadParameter(
+            "name a SUBJECT, or --index N with --log NAME, or --deployment NAME with --older-than DAYS"
+        )
     if subject is not None and subject.partition(":")[0] not in KINDS:
         subject = f"subject:{subject}"
     rows: list[dict[str, Any]] = []
     with opened() as application:
         for gate in gates_with(application.home, log):
-            rows += _erase_in(application, gate, subject, index, reason, by)
-    if not rows:
+            chosen = _Chosen(subject, index, deployment, older_than)
+            rows += _erase_in(application, gate, chosen, reason, by)
+    if not rows and deployment is None:
         raise NotFoundError(f"no gate here keeps anything under {subject}")
     columns = {"gate": "gate", "records erased": "records", "log size": "size", "root": "root"}
     show_rows(rows, columns, as_json=as_json, empty="nothing was erased")
 
 
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """What is to be erased: one of a subject, a record, or a deployment's old payloads."""
+
+    subject: str | None
+    index: int | None
+    deployment: str | None
+    days: int | None
+
+    def of(self, eraser: GateEraser, now: datetime) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """Return key ids (hexadecimal) and record indexes in one gate."""
+        if self.subject is not None:
+            return tuple(item.key_id.hex() for item in eraser.keys_of(self.subject)), ()
+        if self.index is not None:
+            return (), (self.index,)
+        assert self.deployment is not None
+        assert self.days is not None
+        return (), tuple(eraser.indexes_of(self.deployment, now - timedelta(days=self.days)))
+
+
 def _erase_in(
     application: Application,
     gate: Path,
-    subject: str | None,
-    index: int | None,
+    chosen: _Chosen,
     reason: str,
     by: str,
 ) -> list[dict[str, Any]]:
@@ -71,11 +108,10 @@ def _erase_in(
     unfinished = eraser.unfinished()
     if unfinished is not None:
         rows.append(_carry_out(application, gate, eraser, unfinished))
-    keys = eraser.keys_of(subject) if subject is not None else []
-    if not keys and index is None:
+    key_ids, indexes = chosen.of(eraser, application.operations.recorder.clock())
+    if not key_ids and not indexes:
         return rows
-    key_ids = tuple(item.key_id.hex() for item in keys)
-    asked = Erasing(key_ids, () if index is None else (index,), reason, by)
+    asked = Erasing(key_ids, indexes, reason, by)
     eraser.begin(asked)
     return [*rows, _carry_out(application, gate, eraser, asked)]
 
