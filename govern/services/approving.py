@@ -25,6 +25,7 @@ from govern.domain.ballot import (
     signs_alone,
 )
 from govern.domain.evidence import EvidenceSet, decision_digest
+from govern.domain.probes import probes_of
 from govern.errors import (
     ConflictError,
     NotFoundError,
@@ -250,8 +251,10 @@ def admit(
     """Admit a candidate to a deployment for a number of days.
 
     Raises:
-        RefusedError: the decision or the votes do not permit it.
+        RefusedError: the decision, the votes or a member of a composition do not permit it.
+        MalformedError: ``upstream.probes`` are not what they should be.
     """
+    probes_of(upstream)
     index = statements_about(recorder, candidate)
     decision = newest_decision(index, candidate)
     evidence, _ = under_review(recorder, decision.digest)

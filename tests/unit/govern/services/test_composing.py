@@ -12,7 +12,7 @@ import pytest
 from govern.domain import predicates
 from govern.domain.assembling import StatementIndex, load_admission, standing
 from govern.domain.snapshot import Route, make_snapshot, open_snapshot
-from govern.errors import EvidenceError, GovernError, RefusedError
+from govern.errors import EvidenceError, GovernError, MalformedError, RefusedError
 from govern.services import approving
 from govern.services.serving import snapshot_document
 from govern.services.tracing import statements_about
@@ -126,6 +126,16 @@ def test_what_is_not_admitted_cannot_be_composed(shop: Composer, what: str) -> N
     with pytest.raises((RefusedError, EvidenceError)):
         shop.compose(whole, *members)
     assert len(shop.store.items) == before, "nothing was recorded"
+
+
+def test_probes_that_no_gate_could_read_are_not_signed(shop: Composer) -> None:
+    prepare(shop)
+    whole = shop.approved("whole")
+    with pytest.raises(MalformedError, match="probes"):
+        approving.admit(
+            shop.recorder, whole.digest, deployment="d", environment="production",
+            upstream={"kind": "oip", "probes": {"items": []}}, days=1, admitted_by=PRIYA,
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("forgery", ["missing", "nested", "outlived", "no list"])
