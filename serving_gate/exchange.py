@@ -102,7 +102,8 @@ class Exchange:
         assert head is not None
         if protocols.kind_of(route.upstream) != asked.kind:
             return self.refuse("not-found", "the deployment speaks another protocol")
-        why = protocols.refused_body(asked.kind, body, head.fields)
+        model = str(route.upstream.get("model", asked.deployment))
+        why = protocols.refused_body(asked.kind, body, head.fields, model)
         if why is not None:
             return self.refuse("refused-body", why)
         pool = gate.pools.get(asked.deployment)
@@ -136,7 +137,7 @@ class Exchange:
         close: bool = False,
     ) -> None:
         """Record a refusal and answer it."""
-        code, body = problem(reason, detail, status)
+        code, body = problem(reason, detail, status, self._kind)
         self.gate.count(kind, reason)
 
         def done(index: int, leaf: bytes) -> None:
@@ -194,7 +195,8 @@ class Exchange:
 
     def _cannot_record(self) -> None:
         self._recorded = True  # as far as it can be
-        code, body = problem("cannot-record", "the gate's log cannot be written just now")
+        detail = "the gate's log cannot be written just now"
+        code, body = problem("cannot-record", detail, None, self._kind)
         self.gate.count("unrecorded", "cannot-record")
         if self._stream is not None and self._stream.begun:
             self.client.finish(self, b"", broken=True)

@@ -168,10 +168,11 @@ class Prober:
         due: dict[str, float] = {}
         loop, seconds = self._gate.loop, self._gate.settings.probe_seconds
         while True:
-            for route in self._active():
-                if loop.time() >= due.get(route.admission, 0):
-                    due[route.admission] = loop.time() + seconds
-                    await self.check(route)
+            now = loop.time()
+            wanted = [route for route in self._active() if now >= due.get(route.admission, 0)]
+            due = {route.admission: due.get(route.admission, 0) for route in self._active()}
+            due |= dict.fromkeys([route.admission for route in wanted], now + seconds)
+            await asyncio.gather(*(self.check(route) for route in wanted))
             await self._tell_all()
             await asyncio.sleep(min(1.0, seconds))
 

@@ -4,7 +4,8 @@
 look for it there. Clients of SageMaker's runtime look for a header and ``message``
 (docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html, "Errors";
 smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html, "Operation error serialization").
-gRPC statuses are in ``grpc_wire.py``.
+Clients of OpenAI's API look for an object ``error``
+(platform.openai.com/docs/guides/error-codes). gRPC statuses are in ``grpc_wire.py``.
 """
 
 from __future__ import annotations
@@ -48,17 +49,20 @@ _SAGEMAKER = {
 }
 
 
-def problem(reason: str, detail: str, status: int | None = None) -> tuple[int, bytes]:
+def problem(
+    reason: str, detail: str, status: int | None = None, kind: str | None = None
+) -> tuple[int, bytes]:
     """Return status and body of a refusal.
 
     Args:
         reason: one of ``REASONS``.
         detail: a sentence about this case.
         status: another status than the reason's own.
+        kind: the protocol that the caller speaks, one of ``protocols.KINDS``.
     """
     own, title = REASONS[reason]
     status = status or own
-    body = {
+    body: dict[str, object] = {
         "type": f"urn:govern:gate:{reason}",
         "title": title,
         "status": status,
@@ -67,6 +71,9 @@ def problem(reason: str, detail: str, status: int | None = None) -> tuple[int, b
         "error": f"{reason}: {detail}",
         "message": f"{reason}: {detail}",
     }
+    if kind == "openai":
+        told = {"message": f"{reason}: {detail}", "type": "invalid_request_error"}
+        body["error"] = {**told, "param": None, "code": reason}
     return status, orjson.dumps(body)
 
 

@@ -9,12 +9,14 @@ repositories, shared memory, traces, management. A path selects the deployment b
 | kserve-v1 | POST /v1/models/{name}:predict | GET /v1/models/{name} |
 | invocations | POST /invocations/{name}, POST /endpoints/{name}/invocations | |
 | json | POST /predict/{name} | |
+| openai | POST /openai/{name}/v1/chat/completions, …/completions, …/embeddings | |
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -33,8 +35,13 @@ _ROUTES: tuple[tuple[str, str, re.Pattern[bytes]], ...] = (
     ("invocations", "infer", re.compile(rb"POST /endpoints/" + _NAME + rb"/invocations")),
     ("invocations", "infer", re.compile(rb"POST /invocations/" + _NAME)),
     ("json", "infer", re.compile(rb"POST /predict/" + _NAME)),
+    (
+        "openai",
+        "infer",
+        re.compile(rb"POST /openai/" + _NAME + rb"/v1/(?:chat/completions|completions|embeddings)"),
+    ),
 )
-KINDS = ("oip", "kserve-v1", "invocations", "json")
+KINDS = ("oip", "kserve-v1", "invocations", "json", "openai")
 SELECTOR_HEADERS = frozenset(
     (
         b"serve_multiplexed_model_id",
@@ -81,6 +88,8 @@ def kind_of(upstream: Mapping[str, Any]) -> str:
 
 def upstream_path(kind: str, target: bytes) -> bytes:
     """Return the path that an upstream of this kind knows for an allowed path."""
+    if kind == "openai":
+        return target[target.index(b"/v1/") :]  # a deployment's name has no slash
     return _OWN_PATHS.get(kind, target)
 
 
@@ -97,14 +106,17 @@ def _refused_header(head: RequestHead) -> bytes | None:
     return None
 
 
-def refused_body(kind: str, body: bytes, fields: Mapping[bytes, bytes]) -> str | None:
-    """Return why a body may not be forwarded: it points at data that the record lacks.
+def refused_body(kind: str, body: bytes, fields: Mapping[bytes, bytes], model: str) -> str | None:
+    """Return why a body may not be forwarded: it names another model, or data not on record.
 
     Args:
         kind: the upstream's protocol.
         body: the request body as received.
         fields: the request's headers.
+        model: what the admitted model is called at its upstream.
     """
+    if kind == "openai":
+        return _refused_prompt(body, fields, model)
     if kind != "oip":
         return None
     if fields.get(b"content-encoding", b"identity").lower() != b"identity":
@@ -114,6 +126,43 @@ def refused_body(kind: str, body: bytes, fields: Mapping[bytes, bytes]) -> str |
     if b"\\" in body:
         return _refused_json(body, fields)
     return None
+
+
+def _refused_prompt(body: bytes, fields: Mapping[bytes, bytes], model: str) -> str | None:
+    """Look at an OpenAI body: one model, named once, and nothing fetched from elsewhere."""
+    if fields.get(b"content-encoding", b"identity").lower() != b"identity":
+        return "a compressed body cannot be checked"
+    try:
+        value = json.loads(body, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        return f"the body has no single meaning: {str(error)[:100]}"
+    if not isinstance(value, dict) or value.get("model") != model:
+        return f"the body's model is {model}, the one admitted"
+    if any(key == "url" and _is_address(part) for key, part in _members(value)):
+        return "data behind an address would not be on record; send it as a data: URL"
+    return None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a member that is given twice: parsers differ in which one counts."""
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise ValueError("a member is given twice")
+    return dict(pairs)
+
+
+def _is_address(value: Any) -> bool:
+    return not isinstance(value, str) or not value.lstrip().lower().startswith("data:")
+
+
+def _members(value: Any) -> Iterator[tuple[str, Any]]:
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict):
+            yield from item.items()
+            pending += item.values()
+        elif isinstance(item, list):
+            pending += item
 
 
 def _refused_json(body: bytes, fields: Mapping[bytes, bytes]) -> str | None:
@@ -131,16 +180,7 @@ def _refused_json(body: bytes, fields: Mapping[bytes, bytes]) -> str | None:
 
 
 def _mentions_shared_memory(value: Any) -> bool:
-    pending = [value]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, dict):
-            if any("shared_memory" in key for key in item):
-                return True
-            pending += item.values()
-        elif isinstance(item, list):
-            pending += item
-    return False
+    return any("shared_memory" in key for key, _ in _members(value))
 
 
 def other_model(route: Route, head: ResponseHead) -> str | None:

@@ -49,6 +49,9 @@ def admit(
         list[str] | None,
         typer.Option(help="Deployment or admission of another model that it is composed with."),
     ] = None,
+    upstream_model: Annotated[
+        str | None, typer.Option(help="What an `openai` upstream calls it; default: DEPLOYMENT.")
+    ] = None,
     environment: Annotated[str, typer.Option(help="Where it serves.")] = "production",
     days: Annotated[int, typer.Option(min=1, max=DAYS_MAX, help="Until it expires.")] = 30,
     as_json: JsonOption = False,
@@ -68,6 +71,8 @@ def admit(
         served: dict[str, object] = {"kind": upstream}
         if states_digest:
             served["states_digest"] = True
+        if upstream_model is not None:
+            served["model"] = upstream_model
         if member:
             served["members"] = [find_admission(application, item) for item in member]
         if probes is not None:

@@ -29,6 +29,7 @@ _PATHS = {
     "kserve-v1": "/v1/models/{name}:predict",
     "invocations": "/invocations",
     "json": "/predict",
+    "openai": "/v1/chat/completions",
 }
 
 
@@ -50,9 +51,9 @@ class Probe:
             return None
         try:
             signed, given = _essence(json.loads(self.answer)), _essence(json.loads(answer))
-        except (ValueError, RecursionError):
+            return _difference(signed, given, tolerance, "the answer")
+        except (ValueError, RecursionError, OverflowError):
             return "the answer has other bytes"
-        return _difference(signed, given, tolerance, "the answer")
 
 
 @dataclass(frozen=True, slots=True)

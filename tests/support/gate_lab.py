@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -34,11 +35,12 @@ DEPLOYMENT = "mortgage-approval"
 INFER = f"/v2/models/{DEPLOYMENT}/infer"
 
 
-def onnx_model() -> bytes:
-    """Return a model with the contract's inputs and outputs."""
+def onnx_model(shift: float = 0.0) -> bytes:
+    """Return a model with the contract's inputs and outputs; ``shift`` is added to its score."""
     graph = helper.make_graph(
         [
-            helper.make_node("ReduceMean", ["x", "axes"], ["score"], keepdims=0),
+            helper.make_node("ReduceMean", ["x", "axes"], ["mean"], keepdims=0),
+            helper.make_node("Add", ["mean", "shift"], ["score"]),
             helper.make_node("Greater", ["score", "zero"], ["positive"]),
             helper.make_node("Cast", ["positive"], ["label"], to=TensorProto.INT64),
         ],
@@ -50,6 +52,7 @@ def onnx_model() -> bytes:
         ],
         [
             numpy_helper.from_array(np.array([1], dtype=np.int64), "axes"),
+            numpy_helper.from_array(np.array(shift, dtype=np.float32), "shift"),
             numpy_helper.from_array(np.array(0, dtype=np.float32), "zero"),
         ],
     )
@@ -115,6 +118,13 @@ class GateLab:
         temporary.write_bytes(document)
         temporary.replace(self.snapshot_path)
         return document
+
+    def renew(self) -> None:
+        """Forget what gates have left and what a test has put in their way; offer anew."""
+        shutil.rmtree(self.home / "gates", ignore_errors=True)
+        (self.home / "faults.json").unlink(missing_ok=True)
+        self.version = 0
+        self.offer()
 
     def forge(self, status: str) -> bytes:
         """Return a newer snapshot that is signed with another key."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -49,3 +51,19 @@ def govern(home: Path, *arguments: str, prefix: tuple[str, ...] = ()) -> subproc
         [*prefix, sys.executable, "-m", "govern.cli.main", *arguments],
         env=environment, capture_output=True, text=True, timeout=120, check=False,
     )
+
+
+def govern_here(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one command on a home within this process, which saves starting Python."""
+    from govern.cli.main import main
+
+    out, errors, before = io.StringIO(), io.StringIO(), os.environ.get("GOVERN_HOME")
+    os.environ["GOVERN_HOME"] = str(home)
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+            code = main(arguments)
+    finally:
+        os.environ.pop("GOVERN_HOME")
+        if before is not None:
+            os.environ["GOVERN_HOME"] = before
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), errors.getvalue())

@@ -18,11 +18,6 @@ ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ngovern-receipt: forged\r\n\r\
 FAST = {"GOVERN_GATE_SNAPSHOT_POLL_SECONDS": "0.1"}
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> GateLab:
-    return GateLab(tmp_path / "a home")
-
-
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[ScriptedUpstream]:
     server = ScriptedUpstream(lambda connection, request: connection.sendall(ANSWER))

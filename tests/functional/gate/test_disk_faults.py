@@ -8,7 +8,6 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -42,11 +41,6 @@ def upstream() -> Iterator[ScriptedUpstream]:
     server = ScriptedUpstream(lambda connection, request: connection.sendall(ANSWER))
     yield server
     server.close()
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> GateLab:
-    return GateLab(tmp_path / "home")
 
 
 def infer(gate: Running, headers: dict[str, str] | None = None) -> Reply:

@@ -9,7 +9,6 @@ import resource
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -37,11 +36,6 @@ def upstream() -> Iterator[ScriptedUpstream]:
     server = ScriptedUpstream(lambda connection, request: connection.sendall(ANSWER))
     yield server
     server.close()
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> GateLab:
-    return GateLab(tmp_path / "home")
 
 
 def load(port: int, receipts: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from govern.transparency.tree import Tree
 from serving_gate.archive import read_all
 from serving_gate.journal import frames_from
 from tests.support.gate_checks import wait_until
-from tests.support.gate_lab import INFER, Running, ask, infer_body, started
-from tests.support.home import govern, new_home
+from tests.support.gate_lab import DEPLOYMENT, INFER, Running, ask, infer_body, started
+from tests.support.home import govern_here as govern
+from tests.support.home import new_home
 
 FAST = {"GOVERN_GATE_PUBLISH_SECONDS": "0.1"}
 WHY = ("--by", "carla@bank.example", "--reason", "Art. 17 GDPR")
@@ -127,10 +129,30 @@ def test_an_erasure_cut_off_before_its_statement_is_finished_by_the_next(home: P
     assert eraser.unfinished() is None
 
 
+def test_what_a_deployment_no_longer_needs_is_erased_by_age(home: Path, gate: Running) -> None:
+    call(gate, "maria", 2)
+    assert ask(gate.port, "POST", "/predict/other", b"{}").status == 503
+    wait_until(lambda: open_published(home, "main")[0].checkpoint().size == 3, "published")
+    eraser = GateEraser(home / "gates" / "main")
+    now = datetime.now(UTC)
+    assert eraser.indexes_of(DEPLOYMENT, now - timedelta(days=1)) == []
+    assert eraser.indexes_of(DEPLOYMENT, now + timedelta(days=1)) == [0, 1]
+    done = govern(home, "log", "erase", "--deployment", DEPLOYMENT, "--older-than", "1", *WHY, "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, []), "nothing is that old"
+    old = Erasing((), (0, 1), "kept long enough", "carla@x.example")
+    eraser.begin(old)
+    assert [index for index, _ in eraser.erase(old)] == [0, 1]
+    assert readable(home) == [False, False, True]
+    assert eraser.indexes_of(DEPLOYMENT, now + timedelta(days=1)) == [], "once is enough"
+    check_log(home)
+
+
 def test_wrong_words_are_refused(home: Path, gate: Running) -> None:
     call(gate, "maria", 1)
     cases = {
         ("nobody",): 1, ("maria", "--log", "other"): 1, (): 2, ("--index", "1"): 2,
+        ("--deployment", "x"): 2, ("maria", "--deployment", "x", "--older-than", "1"): 2,
+        ("--deployment", "x", "--older-than", "0"): 2, ("--older-than", "1"): 2,
         ("maria", "--index", "0", "--log", "main"): 2, ("--index", "7", "--log", "main"): 1,
     }  # fmt: skip
     for arguments, code in cases.items():

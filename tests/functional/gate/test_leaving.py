@@ -7,7 +7,6 @@ import socket
 import struct
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,11 +17,6 @@ from tests.support.gate_lab import INFER, GateLab, Running, ScriptedUpstream, Wi
 
 STREAM = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 PIECE = b"8\r\ndata: 1\n\r\n"
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> GateLab:
-    return GateLab(tmp_path / "home")
 
 
 def request() -> bytes:

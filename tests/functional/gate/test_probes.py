@@ -9,9 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from govern.cli.admission_probes import Asked, answered
 from govern.domain.probes import Probe, checked, probes_of
@@ -20,7 +18,6 @@ from serving_gate.archive import read_all
 from serving_gate.model_host import Model
 from tests.support.gate_checks import wait_until
 from tests.support.gate_lab import (
-    COLUMNS,
     DEPLOYMENT,
     INFER,
     GateLab,
@@ -35,36 +32,11 @@ from tests.support.gate_lab import (
 BODIES = [infer_body(2, 0.25), infer_body(1, -1.0)]
 
 
-def other_model() -> bytes:
-    """Return a model with the same names and shapes that adds a half to the score."""
-    graph = helper.make_graph(
-        [
-            helper.make_node("ReduceMean", ["x", "axes"], ["mean"], keepdims=0),
-            helper.make_node("Add", ["mean", "half"], ["score"]),
-            helper.make_node("Greater", ["score", "zero"], ["positive"]),
-            helper.make_node("Cast", ["positive"], ["label"], to=TensorProto.INT64),
-        ],
-        "mean",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, COLUMNS])],
-        [
-            helper.make_tensor_value_info("label", TensorProto.INT64, [None]),
-            helper.make_tensor_value_info("score", TensorProto.FLOAT, [None]),
-        ],
-        [
-            numpy_helper.from_array(np.array([1], dtype=np.int64), "axes"),
-            numpy_helper.from_array(np.array(0.5, dtype=np.float32), "half"),
-            numpy_helper.from_array(np.array(0, dtype=np.float32), "zero"),
-        ],
-    )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    return bytes(made.SerializeToString())
-
-
 def loaded(model: bytes) -> Model:
     return Model(DEPLOYMENT, "sha256:" + "0" * 64, {"model.onnx": model, "model.json": b"{}"})
 
 
-ADMITTED, OTHER = loaded(onnx_model()), loaded(other_model())
+ADMITTED, OTHER = loaded(onnx_model()), loaded(onnx_model(shift=0.5))
 PROBES = checked([Probe(body, json.dumps(ADMITTED.infer(json.loads(body))).encode()) for body in BODIES])
 
 

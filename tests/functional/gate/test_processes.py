@@ -11,7 +11,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,11 +42,6 @@ def upstream() -> Iterator[ScriptedUpstream]:
     server = ScriptedUpstream(lambda connection, request: connection.sendall(ANSWER))
     yield server
     server.close()
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> GateLab:
-    return GateLab(tmp_path / "home")
 
 
 def until_both_answer(port: int, receipts: list[Receipt]) -> Counter[str]:

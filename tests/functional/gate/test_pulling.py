@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from govern.transparency.digest import digest_of, folder_digest
 from serving_gate.model_host import load_folder
 from tests.support.gate_lab import DEPLOYMENT, GateLab
-from tests.support.home import govern
+from tests.support.home import govern, govern_here
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +26,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> GateLab:
 
 
 def pull(
-    lab: GateLab, output: Path, wanted: str = DEPLOYMENT, source: Path | None = None, trust: Path | None = None
+    lab: GateLab, output: Path, wanted: str = DEPLOYMENT, source: Path | None = None,
+    trust: Path | None = None, snapshot: str | None = None,
+    run: Any = govern_here,
 ) -> subprocess.CompletedProcess[str]:
-    return govern(
-        lab.home, "admission", "pull", wanted, "-o", str(output), "--snapshot", str(lab.snapshot_path),
+    return run(
+        lab.home, "admission", "pull", wanted, "-o", str(output), "--snapshot", snapshot or str(lab.snapshot_path),
         "--trust", str(trust or lab.home / "trust.json"), "--source", str(source or lab.model_folder), "--json",
     )  # fmt: skip
 
@@ -37,7 +43,7 @@ def test_the_admitted_model_is_copied_and_can_be_loaded(lab: GateLab, tmp_path: 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["model"] == lab.digest
     assert load_folder(tmp_path / "model", lab.digest) == lab.files
-    again = pull(lab, tmp_path / "model")
+    again = pull(lab, tmp_path / "model", run=govern)
     assert (again.returncode, again.stderr.count("\n")) == (1, 1), "a folder that exists is not touched"
 
 
@@ -77,6 +83,46 @@ def test_a_snapshot_that_is_stale_or_anothers_gives_nothing(lab: GateLab, tmp_pa
     other = GateLab(tmp_path / "other")
     assert pull(lab, tmp_path / "out", trust=other.home / "trust.json").returncode in (11, 12)
     assert pull(lab, tmp_path / "out", "another-deployment").returncode == 1
+    assert not (tmp_path / "out").exists()
+
+
+class ControlPlane(BaseHTTPRequestHandler):
+    """Serves one snapshot at its path, as the control plane does."""
+
+    document = b""
+
+    def do_GET(self) -> None:
+        found = self.path == "/api/v1/snapshot"
+        self.send_response(200 if found else 404)
+        self.end_headers()
+        self.wfile.write(self.document if found else b"no such page")
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def control_plane(lab: GateLab) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), ControlPlane)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    ControlPlane.document = lab.offer()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_the_snapshot_comes_from_a_control_plane(lab: GateLab, tmp_path: Path, control_plane: str) -> None:
+    page = f"{control_plane}/api/v1/snapshot"
+    done = pull(lab, tmp_path / "model", snapshot=page)
+    assert done.returncode == 0, done.stderr
+    assert load_folder(tmp_path / "model", lab.digest) == lab.files
+    ControlPlane.document = lab.offer("revoked")
+    assert pull(lab, tmp_path / "out", snapshot=page).returncode == 15
+    ControlPlane.document = b"<html>a login page</html>"
+    assert pull(lab, tmp_path / "out", snapshot=page).returncode == 10
+    for address in (f"{control_plane}/elsewhere", "ftp://127.0.0.1/x"):
+        done = pull(lab, tmp_path / "out", snapshot=address)
+        assert done.returncode in (1, 2) and done.stderr.count("\n") == 1, (address, done.stderr)
     assert not (tmp_path / "out").exists()
 
 

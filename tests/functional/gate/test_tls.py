@@ -41,11 +41,6 @@ def upstream() -> Iterator[ScriptedUpstream]:
     server.close()
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> GateLab:
-    return GateLab(tmp_path / "home")
-
-
 def serve(authority: Authority, *more: str) -> list[str]:
     certificate, key = authority.issue("gate", address="127.0.0.1")
     return ["--tls-cert", str(certificate), "--tls-key", str(key), *more]

@@ -49,6 +49,7 @@ def test_answers_that_are_no_json_are_compared_byte_for_byte() -> None:
     assert Probe(b"", b"\x00\x01").difference(b"\x00\x01", 0) is None
     assert Probe(b"", b"\x00\x01").difference(b"\x00\x02", 0)
     assert Probe(b"", b"{}").difference(b"[" * 100_000, 0)
+    assert Probe(b"", b"[0.5]").difference(b"[1%s]" % (b"0" * 400), 0), "a number beyond all floats"
 
 
 def test_probes_come_back_as_they_were_signed() -> None:
