@@ -11,14 +11,15 @@ answered as signed.
 from __future__ import annotations
 
 import asyncio
-import json
-import urllib.error
-import urllib.request
+import http.client
 from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+import orjson
 
 from govern.domain.probes import Probe, Probes, infer_path, probes_of
 from govern.domain.snapshot import Route
-from govern.errors import MalformedError
+from govern.errors import InvalidRequestError, MalformedError
 from serving_gate import protocols
 from serving_gate.forwarding import probe_request
 from serving_gate.gate import Gate
@@ -105,6 +106,7 @@ class Prober:
         self._proofs: dict[str, RouteProof | None] = {}
         self._routes: dict[str, Route] = {}
         self._untold: dict[str, str] = {}
+        self._tell_at = 0.0
         self._opened: set[str] = set()
 
     def proof_for(self, route: Route) -> Proof | None:
@@ -202,6 +204,9 @@ class Prober:
             self._right(route)
 
     async def _tell_all(self) -> None:
+        if not self._untold or self._gate.loop.time() < self._tell_at:
+            return
+        self._tell_at = self._gate.loop.time() + TELL_SECONDS
         for admission, why in list(self._untold.items()):
             if self._tell is None or await self._tell(admission, why):
                 self._untold.pop(admission, None)
@@ -225,27 +230,36 @@ def _made(route: Route) -> RouteProof | None:
 
 
 def teller(control_plane: str, token: str) -> Tell:
-    """Return how to ask the control plane to suspend an admission.
+    """Return how to ask the control plane to suspend an admission; redirects are not followed.
 
     Args:
         control_plane: its base URL.
         token: an API token of a person with the role platform or compliance.
+
+    Raises:
+        InvalidRequestError: not an address.
     """
+    parts = urlsplit(control_plane)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidRequestError("--control-plane is http://HOST or https://HOST")
+    secure = parts.scheme == "https"
+    connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
 
     def post(admission: str, why: str) -> bool:
-        request = urllib.request.Request(
-            f"{control_plane.rstrip('/')}/api/v1/admissions/{admission}/suspend",
-            json.dumps({"reason": why}).encode(),
-            {"content-type": "application/json", "authorization": f"Bearer {token}"},
-        )
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        connection = connect(str(parts.hostname), parts.port, timeout=TELL_SECONDS)
         try:
-            with opener.open(request, timeout=TELL_SECONDS):
-                return True
-        except urllib.error.HTTPError as error:
-            return 400 <= error.code < 500  # it is known there already, or never will be
-        except OSError:
+            connection.request(
+                "POST",
+                f"{parts.path.rstrip('/')}/api/v1/admissions/{admission}/suspend",
+                orjson.dumps({"reason": why}),
+                {"content-type": "application/json", "authorization": f"Bearer {token}"},
+            )
+            status = connection.getresponse().status
+        except (OSError, http.client.HTTPException):
             return False
+        finally:
+            connection.close()
+        return status in (200, 404, 409)  # done, unknown there, or no longer active
 
     async def tell(admission: str, why: str) -> bool:
         return await asyncio.to_thread(post, admission, why)
