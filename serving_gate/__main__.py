@@ -83,13 +83,14 @@ async def run(options: argparse.Namespace) -> int:
         pool.on_wrong = prober.wrong
     anchors = Anchors(gate.recorder, gate.snapshot.lineage)
     anchoring = anchors.write_every(gate.settings.snapshot_poll_seconds)
-    work = (*gate.periodic(), anchoring, metrics.leave(gate), prober.run(), events.tell(gate))
+    told = events.Teller(gate)
+    work = (*gate.periodic(), anchoring, metrics.leave(gate), prober.run(), told.run())
     tasks = [loop.create_task(item) for item in work]
     sweeping = loop.create_task(gate.sweep())
     grpc_port = None if port is None else port.port
     _tell_ready(gate, options.host, server.sockets[0].getsockname()[1], grpc_port)
     await stop.wait()
-    events.say(gate.family.name, {"event": "draining", "connections": len(gate.connections)})
+    told.say("draining", connections=len(gate.connections))
     server.close()
     if port is not None:
         await port.close(gate.settings.drain_seconds)

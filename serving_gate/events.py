@@ -54,11 +54,26 @@ def say(name: str, event: Mapping[str, Any]) -> None:
     sys.stderr.flush()
 
 
-async def tell(gate: Gate) -> None:
-    """Tell of changes until cancelled."""
-    name, state = gate.family.name, State()
-    say(name, {"event": "started", "records": gate.recorder.size, "origin": gate.recorder.origin})
-    while True:
-        for event in changes(state, gate):
-            say(name, event)
-        await asyncio.sleep(LOOK_SECONDS)
+class Teller:
+    """Tells of one gate's changes."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate, self._state = gate, State()
+
+    def say(self, event: str, **more: Any) -> None:
+        """Tell of an event, and of what has changed before it."""
+        for changed in changes(self._state, self._gate):
+            say(self._gate.family.name, changed)
+        say(self._gate.family.name, {"event": event, **more})
+
+    async def run(self) -> None:
+        """Tell of changes until cancelled."""
+        recorder = self._gate.recorder
+        say(
+            self._gate.family.name,
+            {"event": "started", "records": recorder.size, "origin": recorder.origin},
+        )
+        while True:
+            for changed in changes(self._state, self._gate):
+                say(self._gate.family.name, changed)
+            await asyncio.sleep(LOOK_SECONDS)

@@ -10,7 +10,7 @@ import pytest
 
 from govern.services.reconciling import Logged, compare, of_gate, read_metrics
 from tests.support.gate_lab import DEPLOYMENT, INFER, GateLab, ScriptedUpstream, ask, infer_body
-from tests.support.home import govern
+from tests.support.home import govern_here as govern
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 FAST = {"GOVERN_GATE_PUBLISH_SECONDS": "0.1"}
