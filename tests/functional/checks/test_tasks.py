@@ -114,7 +114,7 @@ def test_a_card_that_names_other_classes_is_an_error_verdict(home: CheckHome) ->
     table["outcome"] = np.where(table["a"] > 0, "yes", "no")
     model = LogisticRegression().fit(table[COLUMNS].to_numpy(), table["outcome"])
     evaluation = home.prepare(table, "--label", "outcome", "--subject", "id", people=side)
-    digest = home.register(folder(model, task="multiclass", classes=["yes", "no"]), evaluation, "swapped")
+    digest = home.register(skops_folder(model, task="multiclass", classes=["yes", "no"]), evaluation, "swapped")
     found = home.check(digest, ["fairness"])
     assert found["fairness"]["verdict"] == "error"
     assert "has the classes no, yes; the card names them yes, no" in found["fairness"]["findings"][0]["message"]

@@ -8,7 +8,6 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
-import skops.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
@@ -21,6 +20,7 @@ from govern.checks.fairness import measure_counts
 from govern.checks.fairness_findings import Rules
 from govern.checks.pieces import SHARDS_MAX, Piece, Shard, cut, joined
 from govern.checks.registry import CHECKS, CheckData, pieces_of
+from tests.support.onnx_models import logistic
 
 RANDOM = np.random.default_rng(0)
 SIZE = 600
@@ -59,8 +59,9 @@ def test_explanations_are_the_same_bits_however_rows_are_cut(shards: int) -> Non
 def test_answers_of_a_real_candidate_are_the_same_bits_in_shards_of_whole_batches() -> None:
     table = RANDOM.normal(size=(SIZE, 3))
     model = LogisticRegression().fit(table, LABELS)
-    card = {"format": "skops", "inputs": [{"columns": ["a", "b", "c"]}]}
-    files = {"model.skops": skops.io.dumps(model), "model.json": json.dumps(card).encode()}
+    card = {"format": "onnx", "inputs": [{"columns": ["a", "b", "c"]}]}
+    data = logistic(model.coef_[0], float(model.intercept_[0]))
+    files = {"model.onnx": data, "model.json": json.dumps(card).encode()}
     with open_candidate(files, limits=Limits(rows_per_batch=100)) as candidate:
         whole = candidate.predict(table)
         for shard in (100, 200, 300):
