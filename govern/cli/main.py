@@ -30,6 +30,7 @@ COMMANDS = {
     "up": Command("govern.cli.up", "serve portal, worker and gate until Ctrl-C"),
     "init": Command("govern.cli.init", "create keys, trust file, log and database in GOVERN_HOME"),
     "status": Command("govern.cli.status", "what GOVERN_HOME holds"),
+    "doctor": Command("govern.cli.doctor", "what is wrong here, or soon will be"),
     "candidate": Command("govern.cli.candidate", "register, list and show candidates"),
     "lineage": Command("govern.cli.lineage", "show, record, export and recall lineage"),
     "check": Command("govern.cli.check", "run, list and show checks"),

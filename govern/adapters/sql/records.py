@@ -38,7 +38,9 @@ class Records(StatementRecords, CandidateRecords, JobRecords, ReviewRecords, Peo
             upgrade_engine(engine)
         elif current_revision(engine) != head_revision():
             engine.dispose()
-            raise StorageError("the database is not at the newest schema; run `govern init`")
+            raise StorageError(
+                "the database is not at the newest schema; `govern log reindex` brings it there"
+            )
         return cls(engine)
 
     def ready(self) -> bool:
