@@ -16,6 +16,7 @@ from govern.adapters.check_data import load_evaluation
 from govern.adapters.gate_files import read_records
 from govern.adapters.keys_files import lineage_origin
 from govern.adapters.outcomes_file import read_outcomes
+from govern.adapters.outcomes_store import OutcomesStore
 from govern.adapters.pack_files import load_packs
 from govern.adapters.replay_hosts import open_archived
 from govern.bootstrap import Application, gate_folders
@@ -27,7 +28,6 @@ from govern.errors import ConflictError, NotFoundError
 from govern.services import monitoring
 from govern.services.approving import admission_status
 from govern.services.serving import current_admissions
-from govern.transparency.digest import digest_of
 from govern.transparency.verify import VerifiedStatement
 
 MONITORS = "monitors"
@@ -63,7 +63,7 @@ def watch(application: Application, deployment: str, outcomes: Path | None = Non
     Args:
         application: the home.
         deployment: its name.
-        outcomes: a CSV file of what came to be known since.
+        outcomes: a CSV file of what came to be known, on top of what was reported.
 
     Raises:
         NotFoundError: it has no admission, or its model is not archived.
@@ -76,11 +76,10 @@ def watch(application: Application, deployment: str, outcomes: Path | None = Non
     if admission is None:
         raise NotFoundError(f"nothing was ever admitted to {deployment!r:.80}")
     candidate, gates = admission.statement.subject, _gates(application)
-    facts, data = (
-        ({}, None)
-        if outcomes is None
-        else read_outcomes(outcomes, {folder.name: origin for folder, origin in gates})
-    )
+    origins = {folder.name: origin for folder, origin in gates}
+    facts = OutcomesStore(application.home).read(deployment, origins)
+    if outcomes is not None:
+        facts |= read_outcomes(outcomes, origins)
     with ExitStack() as stack:
         listed = application.operations.check_files(candidate)
         model = open_archived(stack, application.blobs, listed, "")
@@ -90,7 +89,7 @@ def watch(application: Application, deployment: str, outcomes: Path | None = Non
         found = monitoring.figures(seen, approved, model.columns, facts)
     packs = load_packs(application.settings.policies / MONITORS)
     decision = monitoring.judge(recorder, packs, candidate, found)
-    digest = None if data is None else digest_of(data)
+    digest = monitoring.digest_of_facts(facts) if facts else None
     return Watched(admission, [origin for _, origin in gates], found, decision, digest)
 
 

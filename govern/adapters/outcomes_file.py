@@ -23,8 +23,8 @@ _OWN = ("log", "index", "row", "outcome")
 _OUTCOMES = {"1": 1, "0": 0, "": None}
 
 
-def read_outcomes(path: Path, origins: Mapping[str, str]) -> tuple[dict[Place, Fact], bytes]:
-    """Read a file of outcomes; return what it says of each row, and its bytes.
+def read_outcomes(path: Path, origins: Mapping[str, str]) -> dict[Place, Fact]:
+    """Read a file of outcomes; return what it says of each row.
 
     Args:
         path: the file.
@@ -49,7 +49,7 @@ def read_outcomes(path: Path, origins: Mapping[str, str]) -> tuple[dict[Place, F
             facts[place] = _fact(row, names, where)
     except (csv.Error, UnicodeDecodeError) as error:
         raise InvalidRequestError(f"{path.name} is not a CSV file in UTF-8: {error}") from None
-    return facts, data
+    return facts
 
 
 def _bytes(path: Path) -> bytes:

@@ -162,6 +162,12 @@ def _known(seen: Seen, facts: Mapping[Place, Fact]) -> Known:
     return Known(np.array(outcomes, np.int64), groups)
 
 
+def digest_of_facts(facts: Mapping[Place, Fact]) -> str:
+    """Return the digest of what is known, as canonical JSON, sorted by place."""
+    rows = [[*place, fact.outcome, dict(fact.groups)] for place, fact in sorted(facts.items())]
+    return digest_of(canonical_json(rows))
+
+
 def judge(
     recorder: Recorder, packs: Sequence[Pack], candidate: str, found: Mapping[str, Any]
 ) -> PolicyDecision:

@@ -10,6 +10,7 @@ from govern.web.api import (
     evaluating,
     lineage_events,
     openapi,
+    outcomes,
     probes,
     published,
     reading,
@@ -46,6 +47,7 @@ def create_app(services: WebServices, settings: WebSettings) -> Flask:
     doors.token(evaluating.blueprint, "read")
     doors.token(actions.blueprint, "write")
     doors.token(lineage_events.blueprint, "lineage")
+    doors.token(outcomes.blueprint, "outcomes")
     doors.session(inventory.blueprint)
     doors.session(logs.blueprint)
     doors.session(review.blueprint)

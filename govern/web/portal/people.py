@@ -10,7 +10,7 @@ from govern.services.ports import ROLES
 from govern.web.auth import begin_session, person, require_role, services
 
 blueprint = Blueprint("people", __name__)
-SCOPES = ("read", "write", "lineage")
+SCOPES = ("read", "write", "lineage", "outcomes")
 
 
 @blueprint.post("/sign-out")

@@ -22,8 +22,7 @@ def written(folder: Path, text: str) -> Path:
 
 def test_outcomes_and_groups_are_read(tmp_path: Path) -> None:
     text = "index,row,outcome,race\n3,0,1,white\n3,1,,black\n4,,0,\n"
-    facts, data = read_outcomes(written(tmp_path, text), ONE)
-    assert data == text.encode()
+    facts = read_outcomes(written(tmp_path, text), ONE)
     assert facts == {
         (ONE["demo"], 3, 0): Fact(1, {"race": "white"}),
         (ONE["demo"], 3, 1): Fact(None, {"race": "black"}),
@@ -32,7 +31,7 @@ def test_outcomes_and_groups_are_read(tmp_path: Path) -> None:
 
 
 def test_with_two_gates_the_log_is_named(tmp_path: Path) -> None:
-    facts, _ = read_outcomes(written(tmp_path, "log,index,outcome\nother,3,1\n"), TWO)
+    facts = read_outcomes(written(tmp_path, "log,index,outcome\nother,3,1\n"), TWO)
     assert list(facts) == [(TWO["other"], 3, 0)]
     with pytest.raises(InvalidRequestError, match="`log` is one of demo, other"):
         read_outcomes(written(tmp_path, "index,outcome\n3,1\n"), TWO)

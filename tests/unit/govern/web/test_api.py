@@ -158,3 +158,17 @@ def test_compliance_grants_and_revokes_a_waiver(app, bearer) -> None:
     )
     assert gone.status_code == 201
     assert client.post("/api/v1/waivers", json=body, headers=bearer("ada")).status_code == 403
+
+
+def test_outcomes_are_kept_for_a_token_of_that_scope_alone(app, services, bank, bearer) -> None:
+    rows = {"deployment": "mortgage-approval", "rows": [{"index": 3, "outcome": 1, "groups": {"race": "white"}}]}
+    _, secret = services.records.add_token(world.mail("olga"), name="o", scopes=["outcomes"], days=1)
+    own = {"Authorization": f"Bearer {secret}"}
+    client = app.test_client()
+    assert client.post("/api/v1/outcomes", json=rows, headers=bearer("olga")).status_code == 403
+    kept = client.post("/api/v1/outcomes", json=rows, headers=own)
+    assert (kept.status_code, kept.get_json()) == (201, {"kept": 1})
+    assert b'"index":3' in (bank[1] / "outcomes" / "mortgage-approval.jsonl").read_bytes()
+    for wrong in ({}, {"deployment": "../x", "rows": [{"index": 1}]}, {"deployment": "a", "rows": 4}, {"deployment": "a", "rows": [4]}):
+        refused = client.post("/api/v1/outcomes", json=wrong, headers=own)
+        assert (refused.status_code, refused.content_type) == (400, "application/problem+json")
