@@ -8,7 +8,7 @@ T ?=
 WORKERS ?= logical
 SIDE_BY_SIDE := -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup setup-test demo up test check bench soak clean
+.PHONY: help setup setup-test demo up test check bench soak integrations clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -37,6 +37,10 @@ bench: setup-test ## Run the benchmarks (ONLY=gate for one group); writes bench.
 
 soak: setup-test ## The long fuzz, crash and load runs
 	@$(PY) -m pytest tests/soak -m soak $(T)
+
+integrations: setup-test ## Install Spark apart (800 MB, kept) and run the tests that need it
+	@scripts/integrations.sh
+	@$(PY) -m pytest tests/heavy -m heavy $(T)
 
 clean: ## Remove the environment and what the commands wrote
 	@rm -rf .venv demo bench.json build

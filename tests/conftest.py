@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-MARKERS = ("unit", "functional", "integration", "conformance", "bench", "soak")
+MARKERS = ("unit", "functional", "integration", "conformance", "bench", "soak", "heavy")
 # Workers take whole files in the order of collection (``--dist loadfile``): what takes longest
 # goes first, so that no worker begins a long file when the other has nothing left.
 LONGEST_FIRST = (

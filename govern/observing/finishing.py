@@ -56,6 +56,12 @@ def put_together(run: Run, to: Path, *, state: str, launch: Mapping[str, Any]) -
         "device": device(),
     } | ({"launch": dict(launch)} if launch else {})
     gaps = [*run.gaps, *code.gaps]
+    seen = [*run.data_sets, *(one.made for one in run.builds)]
+    gaps += [
+        f"{item.name} was digested and not profiled: {item.profile['why']}"
+        for item in seen
+        if "why" in item.profile
+    ]
     if not seeds:
         gaps.append("no seed was told to the recorder")
     return SourceRun(

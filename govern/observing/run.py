@@ -115,6 +115,23 @@ class Run:
         finally:
             self.facts.setdefault("dask", []).append(found)
 
+    @contextmanager
+    def spark(self, session: Any) -> Iterator[None]:
+        """Record what Spark reads and writes inside the block, as data sets and feature builds.
+
+        Args:
+            session: a ``SparkSession`` whose driver is this process.
+        """
+        if not self.active:
+            yield
+            return
+        from govern.observing.spark_lineage import take_up
+        from govern.observing.spark_queries import listening
+
+        with listening(session) as told:
+            yield
+        take_up(self, told)
+
     def trained(
         self,
         model: Any,

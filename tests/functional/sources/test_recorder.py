@@ -280,6 +280,46 @@ def test_values_in_memory_have_one_digest_wherever_they_are(tmp_path: Path) -> N
     assert value_digest(ones)[0] == value_digest(np.asfortranarray(ones).astype(">f8"))[0] != value_digest(ones.T)[0]
 
 
+def test_csv_parquet_and_a_hugging_face_data_set_have_one_profile(loans: Path, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from govern.observing.tables import profile_files
+
+    table = pa.Table.from_pandas(pd.read_csv(loans))
+    pq.write_table(table, tmp_path / "loans.parquet", row_group_size=70)
+    with pa.OSFile(str(tmp_path / "data.arrow"), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+        writer.write_table(table, max_chunksize=50)
+    profiles = [profile_files([path], ["race"]) for path in (loans, tmp_path / "loans.parquet", tmp_path / "data.arrow")]
+    for profile in profiles:
+        assert profile["rows"] == 300 and profile["groups"] == profiles[0]["groups"]
+        for name, column in profile["columns"].items():
+            first = profiles[0]["columns"][name]
+            assert column["missing"] == first["missing"] and column.get("mean") == pytest.approx(first.get("mean"))
+    assert profiles[0]["columns"]["debt"]["missing"] == 30
+    twice = profile_files([tmp_path / "loans.parquet", loans])
+    assert twice["rows"] == 600 and twice["columns"]["income"]["mean"] == pytest.approx(profiles[0]["columns"]["income"]["mean"])
+    (tmp_path / "other.csv").write_text("a\n1\n")
+    with pytest.raises(InvalidRequestError, match="other columns"):
+        profile_files([loans, tmp_path / "other.csv"])
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 not really")
+    with pytest.raises(InvalidRequestError, match="cannot be read as a table"):
+        profile_files([tmp_path / "bad.parquet"])
+
+
+def test_a_table_that_cannot_be_profiled_is_a_gap_and_the_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 not really")
+    with recorder.record("net", to=tmp_path / "out") as run:
+        run.data("bad", tmp_path / "bad.parquet")
+    (found,) = read(str(tmp_path / "out"), {})
+    assert found.data[0].digest and any("bad was digested and not profiled: bad.parquet cannot be read" in gap for gap in found.gaps)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.compute", None)
+    with recorder.record("net", to=tmp_path / "out") as run:
+        run.data("bad", tmp_path / "bad.parquet")
+    assert any("pip install 'govern[tables]'" in gap for gap in read(str(tmp_path / "out"), {})[0].gaps)
+
+
 def test_torchrun_with_two_gloo_workers_is_recorded_once(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text('''
 import torch, torch.distributed as dist
