@@ -38,7 +38,7 @@ bench: setup-test ## Run the benchmarks (ONLY=gate for one group); writes bench.
 soak: setup-test ## The long fuzz, crash and load runs
 	@$(PY) -m pytest tests/soak -m soak $(T)
 
-integrations: setup-test ## Install Spark apart (800 MB, kept) and run the tests that need it
+integrations: setup-test ## Install Spark and Feast apart (1 GB, kept) and run their tests
 	@scripts/integrations.sh
 	@$(PY) -m pytest tests/heavy -m heavy $(T)
 

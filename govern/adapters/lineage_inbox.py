@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -35,9 +36,12 @@ class Taken:
 
 
 class LineageInbox:
-    """The inbox of one home."""
+    """The inbox of one home; threads that share one share the waits for the disk."""
 
     def __init__(self, home: Path) -> None:
+        self._syncing = threading.Lock()
+        self._written = 0  # events of this process, in the order in which they were written
+        self._synced = (0, 0)  # inode, and the last event in it that is on disk
         self.folder = home / "lineage" / "inbox"
         self._open = self.folder / "open.jsonl"
         self._waiting = self.folder / "waiting.jsonl"
@@ -57,8 +61,10 @@ class LineageInbox:
         try:
             with locked(self.folder / "lock"):
                 descriptor = self._append(data)
+                self._written += 1
+                place = self._written
             try:
-                os.fsync(descriptor)  # outside the lock: the disk does several at once
+                self._sync(descriptor, place)
             finally:
                 os.close(descriptor)
         except OSError as error:
@@ -82,6 +88,19 @@ class LineageInbox:
         if new:
             sync_folder(self.folder)
         return descriptor
+
+    def _sync(self, descriptor: int, place: int) -> None:
+        """Wait until an event is on disk; who waits for the disk waits for all that is written.
+
+        Everybody who waits holds the file open, so that equal inodes are the same file.
+        """
+        inode = os.fstat(descriptor).st_ino
+        with self._syncing:
+            if self._synced[0] == inode and self._synced[1] >= place:
+                return
+            newest = self._written
+            os.fdatasync(descriptor)
+            self._synced = (inode, newest)
 
     def size(self) -> int:
         """Return how many bytes of events wait, in all files."""

@@ -132,6 +132,26 @@ class Run:
             yield
         take_up(self, told)
 
+    def feast(
+        self, name: str, store: Any, *, features: Sequence[str], entities: Any, result: Any
+    ) -> None:
+        """Record a point-in-time join that a Feast store made.
+
+        Args:
+            name: what the joined table is called.
+            store: a ``feast.FeatureStore``.
+            features: references, such as ``income:monthly``.
+            entities: the entity rows, with ``event_timestamp``.
+            result: the table that ``get_historical_features(…).to_df()`` gave.
+
+        Raises:
+            InvalidRequestError: a reference or the entity rows are none.
+        """
+        if self.active:
+            from govern.observing.feast_features import take_up
+
+            take_up(self, name, store, features, entities, result)
+
     def trained(
         self,
         model: Any,

@@ -63,7 +63,7 @@ def bench_fingerprint() -> dict[str, Any]:
 
 
 def bench_events() -> dict[str, Any]:
-    """OpenLineage events checked and made durable, eight senders at once."""
+    """OpenLineage events checked and made durable, sixteen senders at once."""
     import json
     from concurrent.futures import ThreadPoolExecutor
     from datetime import UTC, datetime
@@ -83,9 +83,9 @@ def bench_events() -> dict[str, Any]:
         folder = Path(tempfile.mkdtemp())
         inbox = LineageInbox(folder)
         started = time.perf_counter()
-        with ThreadPoolExecutor(8) as pool:
+        with ThreadPoolExecutor(16) as pool:
             list(pool.map(lambda data, inbox=inbox: receive(inbox, data, sender="etl@bank.example", now=now), events))
         rounds.append(count / (time.perf_counter() - started))
         shutil.rmtree(folder)
     return {"name": "lineage.openlineage_events_per_s", "value": max(rounds), "unit": "1/s", "goal": ">=1000",
-            "against": "each event checked and on disk before it is answered; HTTP not counted", "rounds": rounds}
+            "against": "16 senders at once, each event checked and on disk before it is answered; HTTP not counted", "rounds": rounds}

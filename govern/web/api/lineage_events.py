@@ -7,8 +7,9 @@ The token needs the scope ``lineage`` and nothing else, so that a pipeline can t
 from __future__ import annotations
 
 import zlib
+from typing import cast
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, current_app, jsonify, request
 
 from govern.adapters.lineage_inbox import LineageInbox
 from govern.adapters.sources.openlineage_inbox import receive
@@ -31,10 +32,16 @@ def event() -> tuple[Response, int]:
         raise InvalidRequestError(f"Content-Encoding is gzip or none, not {coding:.40}")
     if coding == "gzip":
         data = _unzipped(data)
-    kept = receive(LineageInbox(settings().home), data, sender=person().email, now=utc_now())
+    kept = receive(_inbox(), data, sender=person().email, now=utc_now())
     if kept is None:
         return jsonify({"kept": False, "why": "only events about a run become lineage"}), 200
     return jsonify({"kept": True, "run": kept}), 201
+
+
+def _inbox() -> LineageInbox:
+    """Return this application's inbox, one for all its threads."""
+    kept = current_app.extensions
+    return cast(LineageInbox, kept.setdefault("govern.inbox", LineageInbox(settings().home)))
 
 
 def _unzipped(data: bytes) -> bytes:
