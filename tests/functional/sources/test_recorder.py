@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,14 @@ from govern.cli.main import main
 from govern.domain import predicates
 from govern.domain.assembling import evidence_document
 from govern.errors import DigestMismatchError, InvalidRequestError, MalformedError, SignatureError
+from govern.policy.document import load_pack
+from govern.policy.evaluate import evaluate
 from govern.services.importing import record_run, source_of, training_runs
 from govern.services.tracing import evidence_for
+from tests.conformance.dossier_workshop import PACK
 from tests.support.check_home import CARD
 from tests.support.home import ADA, ROOT, new_home
+from tests.support.packs import shipped_evidence
 from tests.support.pages import follow
 
 COLUMNS = ["income", "debt"]
@@ -175,6 +180,23 @@ def keys(folder: Path, name: str) -> tuple[Path, Path]:
     private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     return private, public
+
+
+@pytest.mark.parametrize(("level", "outcome"), [("declared", "deny"), ("signed", "allow"), ("observed", "allow")])
+def test_a_rule_can_ask_for_a_level(level: str, outcome: str) -> None:
+    rule = """  - id: told-by-more-than-a-form
+    title: Training was observed, or signed by its source
+    citation: Test standard, 3
+    severity: deny
+    require: lineage.training.all(run, run.level != "declared")
+    message: A training run that somebody declares is not enough.
+    reads: [lineage]
+"""
+    pack = load_pack(f"{PACK.decode().partition('rules:')[0]}rules:\n{rule}".encode())
+    evidence = shipped_evidence("credit-allowed")
+    training = [{**row, "level": level} for row in evidence["lineage"]["training"]]
+    decision = evaluate([pack], {**evidence, "lineage": {**evidence["lineage"], "training": training}}, datetime(2026, 11, 25, tzinfo=UTC))
+    assert decision.outcome == outcome
 
 
 def test_forged_level_stays_declared_and_forged_signature_is_refused(loans: Path, tmp_path: Path) -> None:
