@@ -111,6 +111,19 @@ def test_listing_sources_imports_none_of_them() -> None:
     assert {"recorder", "mlflow"} <= set(names) and loaded == [], done.stderr
 
 
+def test_the_table_of_sources_names_what_is_installed() -> None:
+    import tomllib
+
+    from govern.adapters.sources.finding import sources
+
+    page = (ROOT / "docs" / "reference" / "lineage_sources.md").read_text("utf-8")
+    rows = [line.split("|")[1:] for line in page.splitlines() if line.startswith("| ")][1:]
+    assert {row[0].strip().strip("`") for row in rows if "`" in row[0]} == set(sources())
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    named = {row[2].strip().partition("`")[2].partition("`")[0] for row in rows} - {""}
+    assert named and named <= set(extras)
+
+
 def test_an_unknown_source_and_a_missing_library_are_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
     from importlib.metadata import EntryPoint
 
