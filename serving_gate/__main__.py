@@ -112,7 +112,7 @@ async def _listen(options: argparse.Namespace, gate: Gate) -> asyncio.Server:
     try:
         if options.tls_cert is not None:
             context = tls.server_context(options.tls_cert, options.tls_key, options.client_ca)
-            reload = partial(_reload, context, options.tls_cert, options.tls_key)
+            reload = partial(_reload, gate, context, options.tls_cert, options.tls_key)
             loop.add_signal_handler(signal.SIGHUP, reload)
         return await loop.create_server(
             lambda: ClientConnection(gate),
@@ -147,15 +147,19 @@ async def _listen_grpc(options: argparse.Namespace, gate: Gate) -> GrpcPort | No
     upstreams = dict(parse_upstream(text) for text in options.grpc_upstream)
     port = await grpc_server.listen(gate, options, upstreams)
     gate.grpc_channels = port.channels
+    gate.renewals.append(port.certificate.renew)
     return port
 
 
-def _reload(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+def _reload(gate: Gate, context: ssl.SSLContext, certificate: Path, key: Path) -> None:
     """Serve new connections with the certificate that the files hold now."""
     try:
         tls.load_pair(context, certificate, key)
     except InvalidRequestError as error:
-        print(f"gate: the certificate in use stays: {error}", file=sys.stderr, flush=True)
+        events.say(gate.family.name, {"event": "certificate stays", "why": str(error)})
+        return
+    for renew in gate.renewals:
+        renew()
 
 
 def _stop_event(options: argparse.Namespace, loop: asyncio.AbstractEventLoop) -> asyncio.Event:

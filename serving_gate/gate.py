@@ -67,6 +67,7 @@ class Gate:
         self.loop = loop
         self.pools = pools
         self.grpc_channels: Mapping[str, Sent] = {}
+        self.renewals: list[Callable[[], None]] = []  # called when certificates were read again
         self.closed: dict[str, str] = {}  # admissions whose upstream answers otherwise, and how
         self.proof_for: Callable[[Route], Proof | None] = _unproved
         self.family = family

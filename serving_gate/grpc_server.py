@@ -15,7 +15,7 @@ from typing import Any
 import grpc
 from grpc import aio
 
-from govern.errors import StorageError
+from govern.errors import InvalidRequestError, StorageError
 from serving_gate import grpc_calls, grpc_streams, grpc_wire
 from serving_gate.gate import Gate
 from serving_gate.grpc_calls import Context, GrpcCall, RefusedError
@@ -85,11 +85,56 @@ class GrpcService(grpc.GenericRpcHandler):  # type: ignore[misc]
         return answer
 
 
+class Certificate:
+    """The certificate to serve with, read again for new connections after ``renew``."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._renewed = False
+
+    def renew(self) -> None:
+        """Serve new connections with what the files hold then."""
+        self._renewed = True
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """Return the server's credentials.
+
+        Raises:
+            InvalidRequestError: a file cannot be read.
+        """
+        wanted = self._options.client_ca is not None
+        return grpc.dynamic_ssl_server_credentials(self._read(), self._fetch, wanted)
+
+    def _fetch(self) -> Any:
+        """Return another certificate, or None where the one in use stays; asked at handshakes."""
+        if not self._renewed:
+            return None
+        self._renewed = False
+        try:
+            return self._read()
+        except InvalidRequestError:
+            return None
+
+    def _read(self) -> Any:
+        options = self._options
+        key = read_file(options.tls_key, "the key")
+        chain = read_file(options.tls_cert, "the certificate")
+        return grpc.ssl_server_certificate_configuration(
+            [(key, chain)], root_certificates=_optional(options.client_ca)
+        )
+
+
 class GrpcPort:
     """The listening server and its channels."""
 
-    def __init__(self, server: aio.Server, port: int, channels: Mapping[str, Channel]) -> None:
-        self.port, self.channels = port, channels
+    def __init__(
+        self,
+        server: aio.Server,
+        port: int,
+        channels: Mapping[str, Channel],
+        certificate: Certificate,
+    ) -> None:
+        self.port, self.channels, self.certificate = port, channels, certificate
         self._server = server
 
     async def close(self, grace_seconds: float) -> None:
@@ -125,16 +170,16 @@ async def listen(
     )
     channels = _channels(options, upstreams, gate.settings.response_body_bytes_max)
     server.add_generic_rpc_handlers((GrpcService(gate, channels),))
-    address = f"{options.host}:{options.grpc_port}"
+    address, certificate = f"{options.host}:{options.grpc_port}", Certificate(options)
     try:
         if options.tls_cert is None:
             port = server.add_insecure_port(address)
         else:
-            port = server.add_secure_port(address, _server_credentials(options))
+            port = server.add_secure_port(address, certificate.credentials())
     except RuntimeError:
         raise StorageError(f"cannot listen for gRPC on {address}; choose another port") from None
     await server.start()
-    return GrpcPort(server, port, channels)
+    return GrpcPort(server, port, channels, certificate)
 
 
 def _channels(
@@ -155,12 +200,6 @@ def _channels(
             channel = aio.insecure_channel(target, options=settings)
         found[name] = Channel(f"grpc{'s' if upstream.tls else ''}://{target}", channel)
     return found
-
-
-def _server_credentials(options: argparse.Namespace) -> grpc.ServerCredentials:
-    pair = (read_file(options.tls_key, "the key"), read_file(options.tls_cert, "the certificate"))
-    ca = _optional(options.client_ca)
-    return grpc.ssl_server_credentials([pair], ca, require_client_auth=ca is not None)
 
 
 def _channel_credentials(options: argparse.Namespace) -> grpc.ChannelCredentials:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -255,11 +257,20 @@ def test_callers_are_known_over_mutual_tls_and_keys_stay_with_the_gate(tmp_path:
             stranger = Client(gate.ready["grpc_port"], grpc.ssl_channel_credentials(ca))
             with pytest.raises(grpc.RpcError):
                 stranger.infer(request())
-            known.close()
-            stranger.close()
+            before = ssl.get_server_certificate(("127.0.0.1", gate.ready["grpc_port"]))
+            authority.issue("gate", address="127.0.0.1")
+            gate.process.send_signal(signal.SIGHUP)
+            wait_until(
+                lambda: ssl.get_server_certificate(("127.0.0.1", gate.ready["grpc_port"])) != before,
+                "a hang-up serves the new certificate",
+            )
+            later = Client(gate.ready["grpc_port"], grpc.ssl_channel_credentials(ca, pair[1], pair[0]))
+            later.infer(request())
+            for item in (known, stranger, later):
+                item.close()
     first = next(item for item in read_all(lab.gate_home) if item)
     assert json.loads(first.record)["caller"] == "desk"
-    assert len(model.calls) == 1
+    assert len(model.calls) == 2
 
 
 def test_a_failing_disk_gives_no_answer_in_grpc(tmp_path: Path) -> None:
