@@ -18,7 +18,8 @@ from govern.domain.gate_record import parse_leaf
 from govern.errors import InvalidRequestError, NotFoundError
 from govern.services.ports import GateCount
 from govern.services.report_files import report_files
-from govern.services.reporting import REPORT_KINDS, check_report_kind, report_facts
+from govern.services.report_form import ReportForm
+from govern.services.reporting import report_facts
 from govern.services.serving import current_admissions
 from govern.transparency.digest import digest_of
 from govern.transparency.encoding import b64, format_time
@@ -43,43 +44,38 @@ class BuiltReport:
     statement: str
 
 
-def build_report(
-    opened: Application, candidate: str | None, kind: str = "model-audit"
-) -> dict[str, str]:
+def build_report(opened: Application, candidate: str | None, form: ReportForm) -> dict[str, str]:
     """Build a report and keep it in the home; return its digest, statement and file names.
 
     Raises:
         GovernError: as ``make_report``.
         StorageError: it cannot be written.
     """
-    made = make_report(opened, candidate, kind)
+    made = make_report(opened, candidate, form)
     write_durably(opened.home / f"{made.name}.pdf", made.rendered.pdf)
     write_durably(opened.home / f"{made.name}.html", made.rendered.html.encode())
     return {"report": made.digest, "statement": made.statement, "file": f"{made.name}.pdf"}
 
 
-def make_report(
-    opened: Application, candidate: str | None, kind: str = "model-audit"
-) -> BuiltReport:
+def make_report(opened: Application, candidate: str | None, form: ReportForm) -> BuiltReport:
     """Render, seal and record a report.
 
     Args:
         opened: the home.
         candidate: the candidate's digest; None means the one admitted last.
-        kind: a key of ``REPORT_KINDS``.
+        form: its kind and language.
 
     Raises:
-        InvalidRequestError: no such kind, or the evidence lacks what this kind needs.
+        InvalidRequestError: the evidence lacks what this kind needs.
         NotFoundError: nothing is admitted, or nothing was decided about the candidate.
     """
-    check_report_kind(kind)
     operations, chosen = opened.operations, candidate or _admitted_last(opened)
     facts = report_facts(
         operations.recorder,
         chosen,
         operations.packs(),
         issuer=opened.log.origin.split("/")[0],
-        kind=kind,
+        form=form,
         serving=serving_facts(opened, chosen),
     )
     return seal_report(opened, facts, format_time(utc_now().replace(microsecond=0)))
@@ -96,30 +92,33 @@ def seal_report(opened: Application, facts: Mapping[str, Any], created: str) -> 
     Raises:
         InvalidRequestError: the facts lack what this kind of report needs.
     """
-    operations, kind = opened.operations, str(facts["report"]["kind"])
-    name, service = REPORT_KINDS[kind], operations.identities["service"]
+    operations, said = opened.operations, facts["report"]
+    form = ReportForm(str(said["kind"]), str(said["language"]))
+    service = operations.identities["service"]
     attachments = report_files(operations.recorder, facts, operations.packs(), signer=service)
     try:
         rendered = render_report(
             facts,
             sign=opened.keys.ec_key("report").sign,
             cert_chain_pem=opened.keys.chain_pem("report"),
+            timestamp=lambda digest: opened.keys.timestamp_token(digest, utc_now()),
+            revocations=opened.keys.revocations("report"),
             attachments=attachments,
             created_at=created,
         )
     except ReportError as error:
         raise InvalidRequestError(str(error)) from None
     digest = digest_of(rendered.pdf)
-    said = {
+    predicate = {
         "candidate": facts["candidate"]["digest"],
-        "kind": kind,
+        "kind": form.kind,
         "body_digest": rendered.body_digest,
         "evidence_digest": digest_of(attachments["evidence.json"]),
         "created_at": created,
     }
-    subject = [(f"{name}.pdf", digest)]
-    statement = operations.recorder.record(predicates.REPORT, subject, said, signer=service)
-    return BuiltReport(name, rendered, digest, statement.digest)
+    subject = [(f"{form.name}.pdf", digest)]
+    statement = operations.recorder.record(predicates.REPORT, subject, predicate, signer=service)
+    return BuiltReport(form.name, rendered, digest, statement.digest)
 
 
 def serving_facts(opened: Application, candidate: str) -> dict[str, Any] | None:

@@ -26,14 +26,14 @@ from reports.errors import ReportError
 from reports.parts import Parts, table
 from reports.sections.back import evidence_index, verify_steps
 
-CATEGORIES = (("sex", "sex"), ("race", "race or ethnicity"), ("race and sex", "both"))
+CATEGORIES = ("sex", "race", "race and sex")
 ANSWERS = (
-    ("aedt_determination", "An automated employment decision tool"),
-    ("bias_audit_date", "Date of the bias audit"),
-    ("auditor_independence", "Independence of the auditor"),
-    ("audit_data_explanation", "Source and explanation of the data"),
-    ("audit_summary_url", "Where this summary is published"),
-    ("candidate_notice", "Notice to candidates"),
+    "aedt_determination",
+    "bias_audit_date",
+    "auditor_independence",
+    "audit_data_explanation",
+    "audit_summary_url",
+    "candidate_notice",
 )
 
 
@@ -48,16 +48,16 @@ def build_bias_audit(facts: Mapping[str, Any]) -> Document:
     """
     p = Parts(facts)
     features = p.metrics("fairness").get("features") or {}
-    missing = [word for name, word in CATEGORIES if not features.get(name)]
+    missing = [name for name in CATEGORIES if not features.get(name)]
     if missing:
         raise ReportError(
-            f"a bias audit needs rates by sex, by race or ethnicity, and by both; the fairness "
+            f"a bias audit needs rates by sex, by race, and by race and sex; the fairness "
             f"check has none by {missing[0]}; run it with these sensitive columns"
         )
-    kicker = "Summary of a bias audit"
+    kicker = p.t("bias.kicker")
     sections = (
         _results(p, features),
-        *(_category(p, name, word, features[name]) for name, word in CATEGORIES),
+        *(_category(p, name, features[name]) for name in CATEGORIES),
         _declared(p),
         evidence_index(p),
         verify_steps(p),
@@ -67,11 +67,11 @@ def build_bias_audit(facts: Mapping[str, Any]) -> Document:
 
 def _cover(p: Parts, kicker: str) -> Cover:
     rows = (
-        ("Tool digest", str(p.get("candidate.digest", "")), True),
-        ("Date of the bias audit", _answer(p, "bias_audit_date"), False),
-        ("In use since", p.t.date(p.get("admission.admitted_at")), False),
-        ("Rule", "6 RCNY 5-300 to 5-304", False),
-        ("Made", p.t.date(p.get("created_at")), False),
+        (p.t("bias.digest"), str(p.get("candidate.digest", "")), True),
+        (p.t("bias.date"), _answer(p, "bias_audit_date"), False),
+        (p.t("bias.since"), p.t.date(p.get("admission.admitted_at")), False),
+        (p.t("bias.rule"), p.t("bias.rules"), False),
+        (p.t("cover.made"), p.t.date(p.get("created_at")), False),
     )
     return Cover(
         f"{p.get('report.issuer', '')}   {kicker}".strip(),
@@ -81,7 +81,7 @@ def _cover(p: Parts, kicker: str) -> Cover:
         "",
         "neutral",
         rows,
-        "The machine-readable evidence is embedded in this file.",
+        p.t("bias.footer"),
     )
 
 
@@ -95,40 +95,37 @@ def _answer(p: Parts, name: str) -> str:
 def _results(p: Parts, features: Mapping[str, Any]) -> Section:
     ev = p.check_ev("fairness")
     facts = []
-    for name, word in CATEGORIES:
+    for name in CATEGORIES:
         ratio = features[name].get("ratio") or {}
         facts.append(
             KeyFact(
-                f"Lowest impact ratio, by {word}",
+                p.t("bias.lowest", by=p.t.word("category", name)),
                 p.t.number(ratio.get("value")),
-                f"{ratio.get('group')} against {ratio.get('reference')}",
+                p.t("bias.against", group=ratio.get("group"), reference=ratio.get("reference")),
                 None,
                 ev,
             )
         )
     people = sum(int(row.get("n", 0)) for row in features["sex"].get("groups", []))
-    unknown = [
-        f"{(features[name].get('unknown') or {}).get('count', 0)} of unknown {word}"
-        for name, word in CATEGORIES[:2]
-    ]
+    unknown = {
+        name: p.t.number((features[name].get("unknown") or {}).get("count", 0))
+        for name in CATEGORIES[:2]
+    }
     blocks: list[Block] = [
         KeyFacts(tuple(facts)),
         Paragraph(
-            f"{p.t.number(people)} people of known sex were assessed; {' and '.join(unknown)} are "
-            "in none of the tables.",
+            p.t("bias.people", people=p.t.number(people), **unknown),
             ev,
         ),
         Callout(
-            "What this summary does and does not say",
-            "An impact ratio is a category's rate divided by the highest rate of an included "
-            "category. The rules name no number that it must reach. A ratio says nothing about "
-            "why rates differ, and the result holds for these data and this date.",
+            p.t("bias.care"),
+            p.t("bias.care_text"),
         ),
     ]
-    return Section("results", "Results", tuple(blocks))
+    return Section("results", p.t("bias.results"), tuple(blocks))
 
 
-def _category(p: Parts, name: str, word: str, feature: Mapping[str, Any]) -> Section:
+def _category(p: Parts, name: str, feature: Mapping[str, Any]) -> Section:
     ev = p.check_ev("fairness")
     reference = (feature.get("ratio") or {}).get("reference")
     ratios = {row.get("group"): row.get("ratio") for row in feature.get("comparisons", [])}
@@ -142,12 +139,17 @@ def _category(p: Parts, name: str, word: str, feature: Mapping[str, Any]) -> Sec
         ]
         for row in feature.get("groups", [])
     ]
-    title = f"By {word}" if word != "both" else "By race or ethnicity and sex"
-    tables: list[Block] = [_table(title, rows)]
+    title = p.t("bias.by", by=p.t.word("category", name))
+    tables: list[Block] = [_table(p, title, rows)]
     tables += [
         Paragraph(
-            f"Left out of the ratios: {row.get('group')}, {row.get('n')} people, "
-            f"{p.t.percent(row.get('share'))}: {row.get('reason')}",
+            p.t(
+                "bias.left_out",
+                group=row.get("group"),
+                n=p.t.number(row.get("n")),
+                share=p.t.percent(row.get("share")),
+                reason=row.get("reason"),
+            ),
             ev,
         )
         for row in feature.get("excluded", [])
@@ -157,22 +159,22 @@ def _category(p: Parts, name: str, word: str, feature: Mapping[str, Any]) -> Sec
 
 def _ratio(p: Parts, row: Mapping[str, Any], reference: Any, ratios: Mapping[Any, Any]) -> str:
     if row.get("excluded"):
-        return "left out"
+        return p.t("bias.out")
     if row.get("group") == reference:
         return p.t.number(1.0)
     return p.t.number(ratios.get(row.get("group")))
 
 
-def _table(title: str, rows: list[list[Any]]) -> Table:
-    columns = "Category|#Assessed|#Selected|#Selection rate|#Impact ratio"
-    return table(f"{title}: rates and impact ratios", columns, rows, dense=len(rows) > 20)
+def _table(p: Parts, title: str, rows: list[list[Any]]) -> Table:
+    caption = p.t("bias.table", title=title)
+    return table(caption, p.t("bias.columns"), rows, dense=len(rows) > 20)
 
 
 def _declared(p: Parts) -> Section:
     said = {str(row.get("name")): row for row in p.rows("declarations")}
     blocks: list[Block] = []
-    for name, what in ANSWERS:
-        row = said.get(name)
+    for name in ANSWERS:
+        row, what = said.get(name), p.declared(name)
         if row is None:
             blocks.append(NotProvided(what, p.t("text.human")))
             continue
@@ -180,4 +182,4 @@ def _declared(p: Parts) -> Section:
         blocks.append(
             Paragraph(f"{what}. {row.get('answer')} ({by})", p.ev(p.get("candidate.statement")))
         )
-    return Section("declared", "What only people can state", tuple(blocks))
+    return Section("declared", p.t("bias.declared"), tuple(blocks))

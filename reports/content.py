@@ -13,6 +13,7 @@ from reports.parts import SIGN, Parts
 from reports.sections.back import back
 from reports.sections.front import front
 from reports.sections.middle import middle
+from reports.technical_documentation import build_technical_documentation
 
 
 def build_document(facts: Mapping[str, Any]) -> Document:
@@ -46,33 +47,33 @@ def build_audit(facts: Mapping[str, Any]) -> Document:
 
 
 def _cover(p: Parts, kicker: str) -> Cover:
-    outcome = str(p.get("decision.value.outcome", "none"))
+    t, outcome = p.t, str(p.get("decision.value.outcome", "none"))
     packs = "; ".join(
         f"{k.get('title') or k.get('id')} {k.get('version', '')}"
         for k in p.rows("decision.value.packs")
     )
     rows = (
-        ("Model digest", str(p.get("candidate.digest", "")), True),
-        ("Decision digest", str(p.get("decision.digest", "")), True),
-        ("Policy packs", packs, False),
-        ("Law and policy as of", p.t.date(p.get("decision.value.as_of")), False),
-        ("Report", str(p.get("report.id", "")), False),
-        ("Made", p.t.date(p.get("created_at")), False),
+        (t("cover.model_digest"), str(p.get("candidate.digest", "")), True),
+        (t("cover.decision_digest"), str(p.get("decision.digest", "")), True),
+        (t("cover.packs"), packs, False),
+        (t("cover.as_of"), t.date(p.get("decision.value.as_of")), False),
+        (t("cover.report"), str(p.get("report.id", "")), False),
+        (t("cover.made"), t.date(p.get("created_at")), False),
     )
     return Cover(
         f"{p.get('report.issuer', '')}   {kicker}".strip(),
         p.title,
         str(p.get("report.subtitle", "")),
-        p.t.word("outcome", outcome),
-        "Policy decision",
+        t.word("outcome", outcome),
+        t("cover.decision"),
         SIGN.get(outcome, "missing"),
         rows,
-        "The machine-readable evidence is embedded in this file. Every figure names the signed "
-        "statement it comes from.",
+        t("cover.footer"),
     )
 
 
 KINDS: dict[str, Callable[[Mapping[str, Any]], Document]] = {
     "model-audit": build_audit,
     "bias-audit": build_bias_audit,
+    "technical-documentation": build_technical_documentation,
 }

@@ -23,11 +23,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A table column: its heading, whether it holds numbers, and a width such as ``18%``."""
+    """A table column: its heading, and whether it holds numbers."""
 
     title: str
     numeric: bool = False
-    width: str = ""
 
 
 @dataclass(frozen=True)
@@ -204,7 +203,6 @@ class Document:
     author: str
     description: str
     created_at: str
-    identity: str
     cover: Cover
     sections: tuple[Section, ...]
     words: dict[str, str] = field(default_factory=dict)

@@ -151,15 +151,22 @@ def alarm_rows(features: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]
     return [row for row in found if row["mean_abs"] is not None]
 
 
-def deletion(areas: Mapping[str, Any], title: str, *, fmt: Format = _plain) -> Drawing:
+def deletion(
+    areas: Mapping[str, Any],
+    title: str,
+    *,
+    labels: tuple[str, str] = ("strongest first", "at random"),
+    fmt: Format = _plain,
+) -> Drawing:
     """Draw how far the score moves as features go: in the explanation's order, and at random.
 
     Args:
         areas: ``area`` and ``random_area``, mean moves of the score.
+        labels: what to call the two.
     """
     rows = [
-        {"feature": "strongest first", "mean_abs": areas.get("area")},
-        {"feature": "at random", "mean_abs": areas.get("random_area")},
+        {"feature": labels[0], "mean_abs": areas.get("area")},
+        {"feature": labels[1], "mean_abs": areas.get("random_area")},
     ]
     return bars(rows, title, fmt=fmt)
 

@@ -11,9 +11,11 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from reports.columns import pieces, widths
 from reports.document import Block, Document, Figure
 from reports.glyphs import printable
 
+IDENTITY_MARK = "<!--identity-->"
 SIGNS = {"pass": "●", "fail": "■", "review": "▲", "neutral": "○", "missing": "◇", "future": "◷"}
 
 
@@ -28,6 +30,7 @@ def _environment() -> Environment:
     )
     environment.finalize = _finalize
     environment.filters["breakable"] = breakable
+    environment.filters["widths"] = widths
     return environment
 
 
@@ -37,11 +40,8 @@ def _finalize(value: object) -> object:
 
 def breakable(text: str) -> Markup:
     """Return escaped text in which very long words may break; digests break every 16 signs."""
-    words = []
-    for word in printable(str(text)).split(" "):
-        pieces = [word[i : i + 16] for i in range(0, len(word), 16)] if len(word) > 24 else [word]
-        words.append(Markup("<wbr>").join(pieces))
-    return Markup(" ").join(words)
+    words = printable(str(text)).split(" ")
+    return Markup(" ").join(Markup("<wbr>").join(pieces(word)) for word in words)
 
 
 def figures(document: Document) -> dict[str, Figure]:
@@ -63,7 +63,8 @@ def to_html(document: Document, *, for_print: bool = False) -> str:
         for_print: True for the PDF engine, False for a browser (styles and figures inline).
 
     Returns:
-        HTML; for a fixed document always the same text.
+        HTML; for a fixed document always the same text. Printed, it has ``IDENTITY_MARK`` where
+        the digest of the content belongs; no text of a report can contain the mark.
     """
     styles = "" if for_print else stylesheet("screen.css")
     return (
@@ -75,6 +76,7 @@ def to_html(document: Document, *, for_print: bool = False) -> str:
             styles=Markup(styles),
             signs=SIGNS,
             markup=Markup,
+            identity=Markup(IDENTITY_MARK),
         )
     )
 

@@ -35,6 +35,8 @@ BOX = 38.0
 
 Node = Mapping[str, Any]
 Place = tuple[float, float]
+Words = Mapping[str, str]
+WORDS: Words = {"gaps": "Missing: {gaps}.", "more": "and {n} more", "missing": "missing"}
 
 
 def natural_width(nodes: Sequence[Node], missing: Sequence[Node] = ()) -> float:
@@ -51,6 +53,7 @@ def lineage(
     href: Callable[[Node], str | None] | None = None,
     missing: Sequence[Node] = (),
     width: float = WIDTH,
+    words: Words = WORDS,
 ) -> Drawing:
     """Draw a lineage graph.
 
@@ -62,6 +65,7 @@ def lineage(
         href: gives a node's link, or None for no link.
         missing: gaps, ``id, kind, label, asked_by`` each.
         width: of the figure, in pixels.
+        words: for gaps and for what is left out, as ``WORDS``.
 
     Returns:
         A Drawing; its description names every step in order, and every gap.
@@ -69,7 +73,7 @@ def lineage(
     gaps = [{**gap, "missing": True} for gap in missing]
     pairs = [(str(edge[0]), str(edge[1])) for edge in edges if len(edge) == 2]
     pairs += [(str(gap["id"]), str(gap.get("asked_by"))) for gap in gaps]
-    columns = _columns([*nodes, *gaps], pairs)
+    columns = _columns([*nodes, *gaps], pairs, words)
     slot = width / max(len(columns), 1)
     w, tallest = slot - 15, max([len(column) for column in columns] or [1])
     place: dict[str, Place] = {}
@@ -79,22 +83,24 @@ def lineage(
         for row, node in enumerate(column):
             x, y = at * slot + 4, top + row * ROW
             place[str(node.get("id"))] = (x, y + BOX / 2)
-            boxes.append(_box(node, x, y, w, kind_word(str(node.get("kind"))), href))
+            boxes.append(_box(node, x, y, w, kind_word(str(node.get("kind"))), href, words))
     dashed = {str(gap["id"]) for gap in gaps}
     drawn = [(a, b) for a, b in pairs if a in place and b in place]
     curves = [_curve(place[a], place[b], w, dashed=a in dashed) for a, b in drawn]
-    said = _said([*nodes, *gaps], pairs)
+    said = _said([*nodes, *gaps], pairs, words)
     return d.svg(width, 16 + tallest * ROW, curves + boxes, title, f"{title}. {said}")
 
 
-def _said(nodes: Sequence[Node], pairs: Sequence[tuple[str, str]]) -> str:
+def _said(nodes: Sequence[Node], pairs: Sequence[tuple[str, str]], words: Words) -> str:
     names = {str(node.get("id")): str(node.get("label")) for node in nodes}
     gaps = [str(node.get("label")) for node in nodes if node.get("missing")]
     steps = "; ".join(f"{names[a]} → {names[b]}" for a, b in pairs if a in names and b in names)
-    return f"{steps}." + (f" Missing: {'; '.join(gaps)}." if gaps else "")
+    return f"{steps}." + (f" {words['gaps'].format(gaps='; '.join(gaps))}" if gaps else "")
 
 
-def _columns(nodes: Sequence[Node], pairs: Sequence[tuple[str, str]]) -> list[list[Node]]:
+def _columns(
+    nodes: Sequence[Node], pairs: Sequence[tuple[str, str]], words: Words
+) -> list[list[Node]]:
     """Sort nodes into columns by kind, each ordered by where its causes stand."""
     rank = {kind: place for place, kind in enumerate(ORDER)}
     found: dict[int, list[Node]] = {}
@@ -109,7 +115,7 @@ def _columns(nodes: Sequence[Node], pairs: Sequence[tuple[str, str]]) -> list[li
         column = sorted(found[key], key=lambda node: _centre(node, causes, height))
         for row, node in enumerate(column):
             height[str(node.get("id"))] = row - len(column) / 2
-        columns.append(_cut(column))
+        columns.append(_cut(column, words))
     return columns
 
 
@@ -118,12 +124,12 @@ def _centre(node: Node, causes: Mapping[str, Sequence[str]], height: Mapping[str
     return sum(known) / len(known) if known else 0.0
 
 
-def _cut(column: list[Node]) -> list[Node]:
+def _cut(column: list[Node], words: Words) -> list[Node]:
     if len(column) <= PER_COLUMN:
         return column
     kept = column[: PER_COLUMN - 1]
     rest = {"id": f"more:{column[0].get('kind')}", "kind": column[0].get("kind")}
-    return [*kept, {**rest, "label": f"and {len(column) - len(kept)} more", "more": True}]
+    return [*kept, {**rest, "label": words["more"].format(n=len(column) - len(kept)), "more": True}]
 
 
 def _box(
@@ -133,13 +139,14 @@ def _box(
     w: float,
     kind: str,
     href: Callable[[Node], str | None] | None,
+    words: Words,
 ) -> str:
     digest = str(node.get("digest") or "").removeprefix("sha256:")[:8]
     label = str(node.get("label") or "")
     room = max(6, int(w / 4.1))
     colour = d.ORANGE if node.get("missing") else d.BLUE
     dash = ' stroke-dasharray="3 2.4"' if node.get("missing") else ""
-    foot = "missing" if node.get("missing") else digest
+    foot = words["missing"] if node.get("missing") else digest
     whole = f"{kind}: {label}" + (f", {foot}" if foot else "")
     parts = [
         f"<title>{escape(whole)}</title>",

@@ -93,6 +93,30 @@ class Parts:
             Paragraph(f"{said.get('by', '')}, {self.t.date(said.get('on'))}"),
         ]
 
+    def attribute(self, name: Any) -> str:
+        """Return a sensitive attribute as this language calls it; any other as it is named."""
+        return self.t.word("attribute", name)
+
+    def answer(self, name: str) -> list[Block]:
+        """Return what a person declared on the card under its question, or NOT PROVIDED."""
+        for row in self.rows("declarations"):
+            if row.get("name") == name:
+                said = (
+                    f"{row.get('answer', '')} ({row.get('by', '')}, {self.t.date(row.get('on'))})"
+                )
+                return [Paragraph(f"{self.declared(name)}. {said}", self.card_ev)]
+        return self.human(name, self.declared(name))
+
+    @property
+    def card_ev(self) -> tuple[str, ...]:
+        """The evidence id of the candidate's card."""
+        return self.ev(self.get("candidate.statement"))
+
+    def declared(self, name: str) -> str:
+        """Return what a declaration answers, in words."""
+        known = self.t.word("declaration", name)
+        return name.replace("_", " ").capitalize() if known == name else known
+
     def document(
         self, kind: str, kicker: str, cover: Cover, sections: Sequence[Section]
     ) -> Document:
@@ -104,7 +128,6 @@ class Parts:
             author=str(self.get("report.issuer", "govern")),
             description=str(self.get("report.id", kicker)),
             created_at=str(self.facts.get("created_at", "")),
-            identity="",
             cover=cover,
             sections=tuple(sections),
             words=self.t.prefixed("words"),
@@ -121,7 +144,11 @@ class Parts:
 
 
 def table(
-    caption: str, columns: str, rows: list[list[Any]], note: str = "", dense: bool = False
+    caption: str,
+    columns: str,
+    rows: list[list[Any]],
+    note: str = "",
+    dense: bool = False,
 ) -> Table:
     """Build a table from a column line such as ``Group|#n|Rate`` (``#`` marks numbers)."""
     heads = tuple(Column(c.lstrip("#"), c.startswith("#")) for c in columns.split("|"))

@@ -3,11 +3,12 @@
 It keeps no state, reads no clock (the creation time is an argument) and writes no file.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from reports.content import build_document
+from reports.document import Document
 from reports.html import to_html
 from reports.pdf import to_pdf
 from reports.signing import sign_pdf
@@ -15,11 +16,16 @@ from reports.signing import sign_pdf
 
 @dataclass(frozen=True)
 class RenderedReport:
-    """A finished report: the file, the digest of its content, and the same content as HTML."""
+    """A finished report: the file, the digest of its content, and the document it shows."""
 
     pdf: bytes
     body_digest: str
-    html: str
+    document: Document
+
+    @property
+    def html(self) -> str:
+        """The same content as one web page."""
+        return to_html(self.document)
 
 
 def render_report(
@@ -31,8 +37,8 @@ def render_report(
     attachments: Mapping[str, bytes] | None = None,
     created_at: str,
     password: bytes | None = None,
-    timestamper: Any = None,
-    crls: Sequence[bytes] = (),
+    timestamp: Callable[[bytes], bytes] | None = None,
+    revocations: bytes | None = None,
 ) -> RenderedReport:
     """Render a report and seal it.
 
@@ -45,8 +51,8 @@ def render_report(
         attachments: name to bytes, such as evidence.json, trust.json and VERIFY.txt.
         created_at: RFC 3339 UTC, printed and written into the file.
         password: for an encrypted key.
-        timestamper: a pyHanko time stamper (RFC 3161) or None.
-        crls: DER revocation lists to embed.
+        timestamp: returns an RFC 3161 token over a SHA-256 digest.
+        revocations: DER revocation list of the root, embedded where there is a timestamp.
 
     Returns:
         A RenderedReport; the body digest is equal for equal facts and creation time.
@@ -64,7 +70,7 @@ def render_report(
             cert_chain_pem=cert_chain_pem,
             reason=document.title,
             password=password,
-            timestamper=timestamper,
-            crls=crls,
+            timestamp=timestamp,
+            revocations=revocations,
         )
-    return RenderedReport(pdf, digest, to_html(document))
+    return RenderedReport(pdf, digest, document)

@@ -3,17 +3,19 @@
 It signs; it does not judge whether the certificate is trusted and fetches no revocation data.
 """
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
-from asn1crypto import pem, x509
+from asn1crypto import cms, pem, x509
 from asn1crypto.algos import SignedDigestAlgorithm
 from asn1crypto.crl import CertificateList
 from pyhanko.keys import load_private_key_from_pemder_data
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import signers
 from pyhanko.sign.fields import SigSeedSubFilter
+from pyhanko.sign.signers.pdf_signer import DSSContentSettings, SigDSSPlacementPreference
 from pyhanko.sign.timestamps import TimeStamper
 from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.registry import SimpleCertificateStore
@@ -21,7 +23,12 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 from reports.errors import ReportError
 
 FIELD = "ReportSeal"
+# It warns that nothing is fetched, and that is meant.
+logging.getLogger("pyhanko.sign").setLevel(logging.ERROR)
 _SIGNATURE_BYTES_MAX = 72
+_ONE_REVISION = DSSContentSettings(
+    include_vri=False, placement=SigDSSPlacementPreference.TOGETHER_WITH_SIGNATURE
+)
 
 
 def certificates_of(chain_pem: bytes) -> list[x509.Certificate]:
@@ -57,6 +64,18 @@ class _CallbackSigner(signers.Signer):
         return bytes(_SIGNATURE_BYTES_MAX) if dry_run else self._sign(data)
 
 
+class _CallbackTimeStamper(TimeStamper):
+    """A timestamp authority known only by the tokens that it makes."""
+
+    def __init__(self, make: Callable[[bytes], bytes]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._make = make
+
+    async def async_timestamp(self, message_digest: bytes, md_algorithm: str) -> cms.ContentInfo:
+        """Return a token over a digest."""
+        return cms.ContentInfo.load(self._make(message_digest))
+
+
 def _registry(chain: list[x509.Certificate]) -> SimpleCertificateStore:
     store = SimpleCertificateStore()  # type: ignore[no-untyped-call]
     store.register_multiple(chain[1:])
@@ -83,8 +102,8 @@ def sign_pdf(
     cert_chain_pem: bytes,
     reason: str,
     password: bytes | None = None,
-    timestamper: TimeStamper | None = None,
-    crls: Sequence[bytes] = (),
+    timestamp: Callable[[bytes], bytes] | None = None,
+    revocations: bytes | None = None,
 ) -> bytes:
     """Seal a PDF with a PAdES signature in an invisible field.
 
@@ -95,8 +114,10 @@ def sign_pdf(
         cert_chain_pem: its certificate first, then the issuers up to the root.
         reason: the meaning of the seal, shown by readers.
         password: for an encrypted key.
-        timestamper: an RFC 3161 source; without one the level is B-B.
-        crls: DER revocation lists; with them and a timestamper the level is B-LT.
+        timestamp: returns an RFC 3161 token over a SHA-256 digest; without it the level is
+            B-B.
+        revocations: the root's revocation list, DER; with it and a timestamp the level is
+            B-LT, certificates and list lying in the signed revision itself.
 
     Returns:
         The signed PDF; the unsigned bytes are its beginning.
@@ -106,15 +127,20 @@ def sign_pdf(
     """
     chain = certificates_of(cert_chain_pem)
     extra: dict[str, Any] = {}
-    if timestamper is not None and crls:
+    timestamper = None if timestamp is None else _CallbackTimeStamper(timestamp)
+    if timestamper is not None and revocations is not None:
         context = ValidationContext(
             trust_roots=[chain[-1]],
             other_certs=chain[1:],
             allow_fetching=False,
-            crls=[CertificateList.load(c) for c in crls],
-            revocation_mode="hard-fail",
+            crls=[CertificateList.load(revocations)],
+            revocation_mode="require",
         )
-        extra = {"embed_validation_info": True, "validation_context": context}
+        extra = {
+            "embed_validation_info": True,
+            "validation_context": context,
+            "dss_settings": _ONE_REVISION,
+        }
     meta = signers.PdfSignatureMetadata(
         field_name=FIELD,
         md_algorithm="sha256",

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from govern.adapters.key_store import ROOT, KeyStore
 from govern.adapters.keys_files import (
     KeyFiles,
@@ -24,7 +26,7 @@ from govern.adapters.keys_files import (
 )
 from govern.errors import StorageError
 from govern.transparency.encoding import b64, format_time
-from govern.transparency.identity import make_root, name
+from govern.transparency.identity import make_revocation_list, make_root, name
 from govern.transparency.signer import Signer, ed25519_public, spki
 from govern.transparency.trust import MEDIA_TYPE
 from govern.transparency.trust_file import (
@@ -87,6 +89,9 @@ def create_keys(
     for role in (*ROLES, *(f"{GATE}{gate}" for gate in organisation.gates)):
         signer, place = keys.store.make(role, organisation.tokens.get(role))
         keys.store.keep(role, signer, place, certify(keys, root, role, signer, now), now)
+    above = keys.root_certificate()
+    nothing = make_revocation_list(above, root, {}, number=1, now=now)
+    keys.keep_revocations(above, nothing.public_bytes(Encoding.DER))
     return sign_trust(_trust_value(keys, root, organisation, now), [root])
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from govern.adapters.files import locked, write_durably
 from govern.adapters.key_store import ROOT, KeyStore
-from govern.adapters.keys_files import KeyFiles, certify, new_key
+from govern.adapters.keys_files import TITLES, KeyFiles, certify, new_key
 from govern.errors import ConflictError, StorageError
-from govern.transparency.identity import make_root
+from govern.transparency.identity import make_revocation_list, make_root
 from govern.transparency.signer import Signer
 from govern.transparency.succession import check_succession
 from govern.transparency.trust import TrustRoot
 from govern.transparency.trust_file import NewKey
+from govern.transparency.trust_parts import vouches
 
 
 class KeyHome:
@@ -114,7 +119,37 @@ class KeyHome:
             check_succession(current, new)
             write_durably(self._file(new.version), data)
             write_durably(self._home / "trust.json", data)
+        self._list_revocations(new)
         return new
+
+    def _list_revocations(self, trust: TrustRoot) -> None:
+        """Issue the revocation list of each root whose key and certificate are here."""
+        keys = self._keys
+        mine = [item for item in keys.store.records() if item.role in TITLES]
+        held = {item.id: keys.store.certificate(item) for item in mine}
+        for store in {one.folder: one for one in (*self._roots, *self._new_roots)}.values():
+            for root in [item for item in store.records() if item.role == ROOT]:
+                with suppress(StorageError):  # a root whose certificate is gone vouches for none
+                    above = keys.certificate_of_root(root.id)
+                    signer = store.signer(root)
+                    self._list_below(above, signer, held, trust)
+
+    def _list_below(
+        self,
+        above: x509.Certificate,
+        signer: Signer,
+        held: Mapping[str, x509.Certificate],
+        trust: TrustRoot,
+    ) -> None:
+        gone = {
+            held[id_].serial_number: told.since
+            for id_, told in trust.revoked.items()
+            if id_ in held and vouches(above, held[id_])
+        }
+        issued = make_revocation_list(
+            above, signer, gone, number=trust.version, now=trust.issued_at
+        )
+        self._keys.keep_revocations(above, issued.public_bytes(Encoding.DER))
 
     def _file(self, version: int) -> Path:
         return self._home / "trust" / f"{version}.json"

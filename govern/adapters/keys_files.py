@@ -37,7 +37,7 @@ from govern.transparency.signer import (
     key_id,
     p256_public,
 )
-from govern.transparency.timestamp import make_timestamp
+from govern.transparency.timestamp import make_timestamp, make_token
 from govern.transparency.trust import TrustRoot
 from govern.transparency.trust_file import (
     NewKey,
@@ -209,6 +209,27 @@ class KeyFiles:
         own = self.certificate(role)
         chain = (own, self.root_certificate(own))
         return b"".join(cert.public_bytes(Encoding.PEM) for cert in chain)
+
+    def keep_revocations(self, root: x509.Certificate, revocations: bytes) -> None:
+        """Keep a root's revocation list, DER, beside its certificate."""
+        file = self.folder / _root_file(self._root_certificates().index(root))
+        write_durably(file.with_suffix(".crl"), revocations)
+
+    def revocations(self, role: str) -> bytes | None:
+        """Return the revocation list that covers a role's certificate; None: there is none."""
+        place = self._root_certificates().index(self.root_certificate(self.certificate(role)))
+        file = (self.folder / _root_file(place)).with_suffix(".crl")
+        return file.read_bytes() if file.exists() else None
+
+    def timestamp_token(self, digest: bytes, now: datetime) -> bytes:
+        """Return the timestamp authority's token over a SHA-256 digest."""
+        return make_token(
+            digest,
+            now=now,
+            tsa_key=self.ec_key("tsa"),
+            tsa_cert=self.certificate("tsa"),
+            serial=secrets.randbits(63),
+        )
 
     def note_signer(self, role: str, origin: str) -> NoteSigner:
         """Return the signer of a log."""

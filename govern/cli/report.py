@@ -23,12 +23,19 @@ def build(
         str | None, typer.Argument(help="Name or digest; by default the one admitted last.")
     ] = None,
     kind: Annotated[
-        str, typer.Option(help="`model-audit`, or `bias-audit` (NYC Local Law 144).")
+        str,
+        typer.Option(
+            help="`model-audit`, `bias-audit` (NYC Local Law 144), or `technical-documentation` "
+            "(EU AI Act, Annex IV)."
+        ),
     ] = "model-audit",
+    language: Annotated[
+        str, typer.Option(help="`en`, or `de` (German: words, dates and numbers).")
+    ] = "en",
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="PDF to write.  [default: report.pdf, or bias-audit.pdf]"
+            "-o", "--output", help="PDF to write.  [default: as report.pdf, report-de.pdf]"
         ),
     ] = None,
     html: Annotated[
@@ -44,17 +51,24 @@ def build(
 
     from govern.adapters.files import write_durably
     from govern.building import make_report
+    from govern.services.report_form import ReportForm
 
-    console = Console(stderr=True)
+    form, console = ReportForm(kind, language), Console(stderr=True)
     with opened() as application, console.status("building the report"):
         digest = find_candidate(application, candidate) if candidate else None
-        made = make_report(application, digest, kind)
+        made = make_report(application, digest, form)
     target = output or Path(f"{made.name}.pdf")
     write_durably(target, made.rendered.pdf)
     if html is not None:
         write_durably(html, made.rendered.html.encode())
     show_done(
         f"wrote {target}\nverify: govern verify {target} --trust trust.json",
-        {"file": str(target), "digest": made.digest, "statement": made.statement, "kind": kind},
+        {
+            "file": str(target),
+            "digest": made.digest,
+            "statement": made.statement,
+            "kind": kind,
+            "language": language,
+        },
         as_json=as_json,
     )

@@ -29,7 +29,7 @@ from govern.services import (
 from govern.services.exporting import export_evidence
 from govern.services.ports import Blobs, Store, Suspend
 from govern.services.recording import Recorder
-from govern.services.reporting import check_report_kind
+from govern.services.report_form import ReportForm
 from govern.services.tracing import ListedFile
 from govern.services.voting import Voting
 from govern.transparency.signer import Signer
@@ -309,13 +309,9 @@ class Operations(Voting):
             self.recorder, self._snapshot_key, lifetime_seconds=self._snapshot_seconds
         )
 
-    def build_report(self, candidate: str | None, by: str, kind: str = "model-audit") -> str:
-        """Queue a report; return the job's id.
-
-        Raises:
-            InvalidRequestError: no such kind.
-        """
-        payload = {"candidate": candidate, "kind": check_report_kind(kind)}
+    def build_report(self, candidate: str | None, by: str, form: ReportForm) -> str:
+        """Queue a report; return the job's id."""
+        payload = {"candidate": candidate, "kind": form.kind, "language": form.language}
         job = self.store.add_job(REPORT_JOB, payload, candidate=candidate, requested_by=by)
         self._nudge()
         return job

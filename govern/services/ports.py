@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from govern.domain.decision import PolicyDecision
 from govern.domain.gate_tally import Tally
 from govern.policy.document import Pack
+from govern.services.report_form import ReportForm
 from govern.transparency.encoding import parse_time
 
 ROLES = ("author", "validator", "reviewer", "compliance", "platform", "auditor", "admin")
@@ -328,7 +329,7 @@ class Actions(Protocol):
     def evaluation(self, candidate: str, day: date | None) -> PolicyDecision:
         """Return what would be decided as of a day (None: today); records nothing."""
 
-    def build_report(self, candidate: str | None, by: str, kind: str = "model-audit") -> str:
+    def build_report(self, candidate: str | None, by: str, form: ReportForm) -> str:
         """Queue an audit report; return the job's id."""
 
     def lineage(self, target: str, *, records: bool = False) -> dict[str, Any]:

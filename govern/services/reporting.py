@@ -17,18 +17,17 @@ from govern.domain.evidence import EvidenceSet, decision_digest, decision_value
 from govern.domain.lineage_graph import build_graph
 from govern.domain.lineage_reading import Recorded
 from govern.domain.waiver import relied_on
-from govern.errors import InvalidRequestError, NotFoundError
+from govern.errors import NotFoundError
 from govern.policy.document import Pack
 from govern.services.approving import newest_decision
 from govern.services.recording import Recorder
+from govern.services.report_form import ReportForm
 from govern.services.serving import current_admissions, evidence_statements
 from govern.services.tracing import statements_about
 from govern.services.viewing_lineage import graph_view
 from govern.transparency.encoding import format_time
 from govern.transparency.verify import VerifiedStatement
 
-REPORT_KINDS = {"model-audit": "report", "bias-audit": "bias-audit"}
-"""Each kind of report, and what its file is called."""
 DECLARED_IN_REPORT = {
     "users": "users",
     "persons_affected": "affected",
@@ -44,24 +43,13 @@ DECLARED_IN_REPORT = {
 """What a card declares, and the key of the report's section that prints it."""
 
 
-def check_report_kind(kind: str) -> str:
-    """Return the kind of report.
-
-    Raises:
-        InvalidRequestError: there is no such kind.
-    """
-    if kind not in REPORT_KINDS:
-        raise InvalidRequestError(f"no report {kind!r:.40}; there are: {', '.join(REPORT_KINDS)}")
-    return kind
-
-
 def report_facts(
     recorder: Recorder,
     candidate: str,
     packs: Sequence[Pack],
     *,
     issuer: str,
-    kind: str = "model-audit",
+    form: ReportForm = ReportForm(),  # noqa: B008 - frozen
     serving: Mapping[str, Any] | None = None,
     refused_votes: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
@@ -70,7 +58,7 @@ def report_facts(
     Args:
         packs: the packs in use, for their dates and jurisdictions.
         issuer: who publishes the report.
-        kind: a key of ``REPORT_KINDS``.
+        form: which report it is for.
         serving: statistics of the gate's log, or None where it does not serve.
         refused_votes: votes that were not accepted.
 
@@ -87,8 +75,8 @@ def report_facts(
     return {
         "report": {
             "id": f"R-{candidate[7:15]}",
-            "kind": kind,
-            "language": "en",
+            "kind": form.kind,
+            "language": form.language,
             "issuer": issuer,
         },
         "candidate": {**document["candidate"], "statement": evidence.candidate.digest},
@@ -113,7 +101,7 @@ def report_facts(
         "human": _human(evidence.candidate),
         "declarations": _declarations(evidence.candidate),
         "evidence": _numbered(statements),
-        "verify": {"report_file": f"{REPORT_KINDS[kind]}.pdf", "trust": "trust.json"},
+        "verify": {"report_file": f"{form.name}.pdf", "trust": "trust.json"},
     }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -124,6 +124,42 @@ def make_service_cert(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(above), False)
         .sign(certifying_key(ca_key), hashes.SHA256())
     )
+
+
+def make_revocation_list(
+    root_cert: x509.Certificate,
+    root_key: PrivateKey,
+    revoked: Mapping[int, datetime],
+    *,
+    number: int,
+    now: datetime,
+    days: int = 1825,
+) -> x509.CertificateRevocationList:
+    """Return the root's revocation list (RFC 5280 section 5), for readers of sealed PDFs.
+
+    Args:
+        root_cert: the root.
+        root_key: its key.
+        revoked: serial number to the time since when the certificate does not count.
+        number: grows with each list of a root.
+        now: the present.
+        days: how long a reader may rely on it; as long as the certificates below live.
+    """
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(root_cert.subject)
+        .last_update(now)
+        .next_update(now + days * _DAY)
+        .add_extension(x509.CRLNumber(number), False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(p256_public(as_signer(root_key))),
+            False,
+        )
+    )
+    for serial, since in sorted(revoked.items()):
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(since)
+        builder = builder.add_revoked_certificate(entry.build())
+    return builder.sign(certifying_key(root_key), hashes.SHA256())
 
 
 def issue_identity(

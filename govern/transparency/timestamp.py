@@ -50,10 +50,23 @@ def make_timestamp(
         now: time in the token, whole seconds.
         serial: unique number of the token.
     """
-    moment = der.tlv(der.GENERALIZED_TIME, now.astimezone(UTC).strftime("%Y%m%d%H%M%SZ").encode())
-    imprint = der.tlv(
-        der.SEQUENCE, _SHA256, der.tlv(der.OCTET_STRING, hashlib.sha256(data).digest())
+    token = make_token(
+        hashlib.sha256(data).digest(), now=now, tsa_key=tsa_key, tsa_cert=tsa_cert, serial=serial
     )
+    return der.tlv(der.SEQUENCE, der.tlv(der.SEQUENCE, der.integer(0)), token)
+
+
+def make_token(
+    digest: bytes,
+    *,
+    now: datetime,
+    tsa_key: PrivateKey,
+    tsa_cert: x509.Certificate,
+    serial: int,
+) -> bytes:
+    """Return a TimeStampToken over a SHA-256 digest, as ``make_timestamp`` wraps one."""
+    moment = der.tlv(der.GENERALIZED_TIME, now.astimezone(UTC).strftime("%Y%m%d%H%M%SZ").encode())
+    imprint = der.tlv(der.SEQUENCE, _SHA256, der.tlv(der.OCTET_STRING, digest))
     info = der.tlv(der.SEQUENCE, der.integer(1), _POLICY, imprint, der.integer(serial), moment)
     attributes = _attributes(info, tsa_cert)
     signature = as_signer(tsa_key).sign(der.tlv(der.SET, attributes))
@@ -75,8 +88,7 @@ def make_timestamp(
         der.tlv(0xA0, tsa_cert.public_bytes(Encoding.DER)),
         der.tlv(der.SET, signer),
     )
-    token = der.tlv(der.SEQUENCE, _SIGNED_DATA, der.tlv(0xA0, signed))
-    return der.tlv(der.SEQUENCE, der.tlv(der.SEQUENCE, der.integer(0)), token)
+    return der.tlv(der.SEQUENCE, _SIGNED_DATA, der.tlv(0xA0, signed))
 
 
 def _attributes(info: bytes, cert: x509.Certificate) -> bytes:

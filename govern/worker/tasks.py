@@ -15,6 +15,7 @@ from govern.bootstrap import Application, open_application, utc_now
 from govern.errors import GovernError
 from govern.services.operations import CHECK_JOB, GPU_CHECK_JOB, REPORT_JOB, SHARD_JOBS
 from govern.services.ports import Job
+from govern.services.report_form import ReportForm
 from govern.settings import Settings
 from govern.worker.checking import Warm, run_check_job, run_shard
 
@@ -123,8 +124,9 @@ def run_job(opened: Application, job: Job) -> None:
             from govern.building import build_report
 
             named = job.payload.get("candidate")
-            kind = str(job.payload.get("kind", "model-audit"))
-            done = build_report(opened, None if named is None else str(named), kind)
+            wanted = {"kind": "model-audit", "language": "en", **job.payload}
+            form = ReportForm(str(wanted["kind"]), str(wanted["language"]))
+            done = build_report(opened, None if named is None else str(named), form)
             opened.records.complete_job(job, done)
         elif job.parent is not None:
             run_shard(opened, warm(), job)

@@ -1,17 +1,25 @@
 """Sections 14 to 22: people, waivers, incidents, changes, limits, evidence, verification, words."""
 
-from reports.document import Block, Cell, Commands, Definitions, Paragraph, Quote, Section
+from reports.document import (
+    Block,
+    Cell,
+    Commands,
+    Definitions,
+    Paragraph,
+    Quote,
+    Section,
+)
 from reports.parts import SIGN, Parts, table
 
 
 def back(p: Parts) -> list[Section]:
     """Return the closing sections."""
     return [
-        p.section("oversight", p.human("oversight", "Human oversight")),
+        p.section("oversight", p.human("oversight", p.t("section.oversight"))),
         _approvals(p),
-        _list(p, "waivers", "Rule|Reason|Owner|Expires", ("rule", "reason", "owner", "expires_at")),
-        _list(p, "incidents", "What|State|Owner|Due", ("title", "state", "owner", "due")),
-        _list(p, "changes", "What|Before|After", ("what", "before", "after")),
+        _list(p, "waivers", ("rule", "reason", "owner", "expires_at")),
+        _list(p, "incidents", ("title", "state", "owner", "due")),
+        changes_section(p),
         _limits(p),
         evidence_index(p),
         verify_steps(p),
@@ -25,32 +33,43 @@ def _approvals(p: Parts) -> Section:
         Quote(
             str(v.get("comment") or "—"),
             str(v.get("name") or v.get("approver")),
-            f"{p.t.word('vote', v.get('vote'))} as {', '.join(map(str, v.get('roles', [])))}, "
-            f"{p.t.date(v.get('approved_at'))}; {len(v.get('evidence_read', []))} pieces of evidence read",
+            p.t(
+                "approvals.detail",
+                vote=p.t.word("vote", v.get("vote")),
+                roles=", ".join(p.t.word("role", role) for role in v.get("roles", [])),
+                at=p.t.date(v.get("approved_at")),
+                read=p.t.number(len(v.get("evidence_read", []))),
+            ),
             SIGN.get(str(v.get("vote")), "neutral"),
             p.ev(v.get("statement")),
         )
         for v in votes[:200]
     ]
     if len(votes) > 200:
-        blocks.append(Paragraph(f"{len(votes) - 200} further votes are in the attached evidence."))
+        blocks.append(Paragraph(p.t("approvals.further", count=p.t.number(len(votes) - 200))))
     blocks += [
-        Paragraph(f"Refused attempt by {r.get('by')}: {r.get('reason')}")
+        Paragraph(p.t("approvals.refused", by=r.get("by"), reason=r.get("reason")))
         for r in p.rows("approval_request.refused")
     ]
     a = p.get("admission")
     if isinstance(a, dict):
         blocks.append(
             Paragraph(
-                f"Admitted to {a.get('deployment')} ({a.get('environment')}) by {a.get('admitted_by')} on "
-                f"{p.t.date(a.get('admitted_at'))}, valid until {p.t.date(a.get('expires_at'))}.",
+                p.t(
+                    "approvals.admitted",
+                    deployment=a.get("deployment"),
+                    environment=a.get("environment"),
+                    by=a.get("admitted_by"),
+                    at=p.t.date(a.get("admitted_at")),
+                    until=p.t.date(a.get("expires_at")),
+                ),
                 p.ev(a.get("statement")),
             )
         )
     return p.section("approvals", blocks, new_page=True)
 
 
-def _list(p: Parts, key: str, columns: str, names: tuple[str, ...]) -> Section:
+def _list(p: Parts, key: str, names: tuple[str, ...]) -> Section:
     rows = [
         [
             Cell(str(r.get(names[0], "")), p.ev(r.get("statement"))),
@@ -58,22 +77,23 @@ def _list(p: Parts, key: str, columns: str, names: tuple[str, ...]) -> Section:
         ]
         for r in p.rows(key)
     ]
-    return p.section(key, [table(p.t(f"section.{key}"), columns, rows)] if rows else [])
+    return p.section(
+        key, [table(p.t(f"section.{key}"), p.t(f"columns.{key}"), rows)] if rows else []
+    )
+
+
+def changes_section(p: Parts) -> Section:
+    """Return what changed since the report before."""
+    return _list(p, "changes", ("what", "before", "after"))
 
 
 def _limits(p: Parts) -> Section:
     blocks: list[Block] = []
-    for key, what in (
-        ("limitations", "Known limitations"),
-        ("label", "Limits of the label"),
-        ("legal_basis", "Legal basis"),
-        ("alternatives", "Less discriminatory alternatives"),
-        ("residual_risk", "Acceptance of the remaining risk"),
-    ):
+    for key, what in p.t.prefixed("limits").items():
         blocks += p.human(key, what)
     declared = [
         [
-            str(row.get("name", "")).replace("_", " ").capitalize(),
+            p.declared(str(row.get("name", ""))),
             Cell(str(row.get("answer", "")), p.ev(p.get("candidate.statement"))),
             row.get("by", ""),
             p.t.date(row.get("on")),
@@ -81,7 +101,7 @@ def _limits(p: Parts) -> Section:
         for row in p.rows("declarations")
     ]
     if declared:
-        blocks.append(table("Declared on the model's card", "Question|Answer|By|On", declared))
+        blocks.append(table(p.t("declared.caption"), p.t("declared.columns"), declared))
     return p.section("limits", blocks, new_page=True)
 
 
@@ -100,8 +120,8 @@ def evidence_index(p: Parts) -> Section:
         "evidence",
         [
             table(
-                "Signed statements behind this report",
-                "Id|Statement|Created|Digest",
+                p.t("evidence.caption"),
+                p.t("evidence.columns"),
                 rows,
                 dense=True,
             )
@@ -118,15 +138,14 @@ def verify_steps(p: Parts) -> Section:
     return p.section(
         "verify",
         [
-            Paragraph(
-                "Each step works without a network. The trust file must come to you by a way you trust."
-            ),
-            Commands("The seal of this file", (f"pdfsig {name}",)),
+            Paragraph(p.t("verify.intro")),
+            Commands(p.t("verify.seal"), (f"pdfsig {name}",)),
             Commands(
-                "The embedded evidence", (f"pdfdetach -saveall {name}", "sha256sum evidence.json")
+                p.t("verify.embedded"),
+                (f"pdfdetach -saveall {name}", "sha256sum evidence.json"),
             ),
             Commands(
-                "Every figure, recomputed from the evidence",
+                p.t("verify.figures"),
                 (f"govern verify {name} --trust {p.get('verify.trust', 'trust.json')}",),
             ),
         ],
@@ -134,5 +153,8 @@ def verify_steps(p: Parts) -> Section:
 
 
 def _glossary(p: Parts) -> Section:
-    items = [(term, *text.partition("|")[::2]) for term, text in p.t.prefixed("glossary").items()]
-    return p.section("glossary", [Definitions(tuple(items))])
+    items = [text.split("|") for text in p.t.prefixed("glossary").values()]
+    return p.section(
+        "glossary",
+        [Definitions(tuple((term, meaning, formula) for term, meaning, formula in items))],
+    )

@@ -77,18 +77,16 @@ def decision(p: Parts) -> Section:
         return p.section("decision", [], new_page=True)
     waiting = [line for line in found if line.status in OPEN]
     held = [line for line in found if line.status == "pass" and line.figures[0] is not None]
-    blocks: list[Block] = [Paragraph(_tally(p), p.ev(p.get("decision.statement")), lead=True)]
+    blocks: list[Block] = [
+        Paragraph(_tally(p), p.ev(p.get("decision.statement")), lead=True),
+        *([Paragraph(p.t("decision.language"))] if p.t("decision.language") else []),
+    ]
     if waiting:
-        blocks.append(_figures(p, "Not met, uncertain or waived", waiting))
-        blocks += [_sentence(line) for line in waiting]
+        blocks.append(_figures(p, p.t("decision.open"), waiting))
+        blocks += [_sentence(p, line) for line in waiting]
     if held:
-        blocks.append(_figures(p, "Measured, and met", held))
-    blocks.append(
-        Paragraph(
-            "Rules that are met without a figure are listed with their citation in section 3; "
-            "what each of them read is in the attached evidence."
-        )
-    )
+        blocks.append(_figures(p, p.t("decision.held"), held))
+    blocks.append(Paragraph(p.t("decision.rest")))
     return p.section("decision", blocks, new_page=True)
 
 
@@ -96,14 +94,14 @@ def _tally(p: Parts) -> str:
     counts = Counter(str(row.get("status")) for row in p.rows("decision.value.rules"))
     parts = [f"{counts[key]} {p.t.word('status', key)}" for key in ORDER if counts[key]]
     packs = len(p.rows("decision.value.packs"))
-    return f"{sum(counts.values())} outcomes of rules in {packs} policy packs: {', '.join(parts)}."
+    return p.t("decision.tally", rules=sum(counts.values()), packs=packs, counts=", ".join(parts))
 
 
 def _figures(p: Parts, caption: str, found: Sequence[Line]) -> Table:
     rows = [
         [
             Cell(line.title, strong=line.severity == "deny" and line.status in OPEN),
-            _subjects(line),
+            _subjects(p, line),
             Cell(_number(p, line.figures[0]), line.evidence if line.figures[0] is not None else ()),
             p.t.interval(line.figures[1], line.figures[2]) if line.figures[1] is not None else "",
             _number(p, line.figures[3]),
@@ -111,7 +109,7 @@ def _figures(p: Parts, caption: str, found: Sequence[Line]) -> Table:
         ]
         for line in found
     ]
-    return table(caption, "Rule|Subject|#Measured|#95% interval|#Threshold|Outcome", rows)
+    return table(caption, p.t("decision.columns"), rows)
 
 
 def _outcome(p: Parts, line: Line) -> str:
@@ -123,14 +121,14 @@ def _number(p: Parts, value: Any) -> str:
     return "" if value is None else p.t.number(value)
 
 
-def _subjects(line: Line) -> str:
+def _subjects(p: Parts, line: Line) -> str:
     shown = ", ".join(line.subjects[:SUBJECTS_MAX])
     more = len(line.subjects) - SUBJECTS_MAX
-    return f"{shown} and {more} more" if more > 0 else shown
+    return p.t("decision.more", shown=shown, count=more) if more > 0 else shown
 
 
-def _sentence(line: Line) -> Paragraph:
-    about = f" [{_subjects(line)}]" if line.subjects else ""
+def _sentence(p: Parts, line: Line) -> Paragraph:
+    about = f" [{_subjects(p, line)}]" if line.subjects else ""
     return Paragraph(f"{line.title}{about}. {line.message} ({line.citation})", line.evidence)
 
 
@@ -141,7 +139,7 @@ def regimes(p: Parts) -> Section:
             k.get("title") or k.get("id"),
             k.get("version", ""),
             k.get("jurisdiction", ""),
-            k.get("status", ""),
+            p.t.word("pack_status", k.get("status", "")),
             p.t.date(k.get("effective_from")),
             Cell(str(k.get("digest", ""))[7:23], code=True),
         ]
@@ -149,8 +147,7 @@ def regimes(p: Parts) -> Section:
     ]
     blocks: list[Block] = []
     if packs:
-        columns = "Pack|Version|Jurisdiction|Status|In force from|Digest"
-        blocks.append(table("Policy packs and the state of the law they cite", columns, packs))
+        blocks.append(table(p.t("regimes.packs"), p.t("regimes.pack_columns"), packs))
     grouped: dict[str, list[Mapping[str, Any]]] = {}
     for row in p.rows("regimes"):
         grouped.setdefault(str(row.get("regime", "")), []).append(row)
@@ -161,19 +158,19 @@ def regimes(p: Parts) -> Section:
 
 def _regime(p: Parts, regime: str, rows: Sequence[Mapping[str, Any]]) -> list[Block]:
     counts = Counter(str(row.get("status", "")) for row in rows)
-    said = ", ".join(f"{count} {status}" for status, count in counts.items())
+    said = ", ".join(f"{count} {p.t.word('regime', status)}" for status, count in counts.items())
     cells = [
         [
             str(row.get("requirement", "")),
             Cell(
-                str(row.get("status", "")),
+                p.t.word("regime", row.get("status", "")),
                 p.ev(row.get("statement")),
                 _REGIME_SIGN.get(str(row.get("status"))),
             ),
         ]
         for row in rows
     ]
-    return [table(f"{regime}: {said}", "Requirement|Status", cells, dense=True)]
+    return [table(f"{regime}: {said}", p.t("regimes.columns"), cells, dense=True)]
 
 
 _REGIME_SIGN = {

@@ -20,13 +20,24 @@ SHOWN_FIRST = 6
 
 def front(p: Parts) -> list[Section]:
     """Return the front sections."""
-    return [_summary(p), decision(p), regimes(p), _use(p), _data(p), _model(p), _lineage(p)]
+    return [
+        _summary(p),
+        decision(p),
+        regimes(p),
+        _use(p),
+        data_section(p),
+        model_section(p),
+        lineage_section(p),
+    ]
 
 
 def _summary(p: Parts) -> Section:
     worst, t = p.metrics("fairness").get("worst") or {}, p.t
     feature = (p.metrics("fairness").get("features") or {}).get(worst.get("feature")) or {}
-    ratio, accuracy = feature.get("ratio") or {}, p.metrics("performance").get("accuracy") or {}
+    ratio, accuracy = (
+        feature.get("ratio") or {},
+        p.metrics("performance").get("accuracy") or {},
+    )
     outcome = str(p.get("decision.value.outcome", "none"))
     votes = p.rows("approvals")
     dissent = sum(v.get("vote") == "dissent" for v in votes)
@@ -35,24 +46,32 @@ def _summary(p: Parts) -> Section:
         KeyFacts(
             (
                 KeyFact(
-                    "Policy decision",
+                    t("cover.decision"),
                     t.word("outcome", outcome),
                     t.date(p.get("decision.value.as_of")),
                     SIGN.get(outcome),
                     p.ev(p.get("decision.statement")),
                 ),
                 KeyFact(
-                    f"Lowest selection-rate ratio ({worst.get('feature', '')})",
+                    t("summary.worst", feature=p.attribute(worst.get("feature", ""))),
                     t.number(ratio.get("value")),
-                    f"{ratio.get('group')} against {ratio.get('reference')}; 95% interval "
-                    f"{t.interval(ratio.get('low'), ratio.get('high'))}",
+                    t(
+                        "summary.worst_detail",
+                        group=ratio.get("group"),
+                        reference=ratio.get("reference"),
+                        interval=t.interval(ratio.get("low"), ratio.get("high")),
+                    ),
                     None,
                     p.check_ev("fairness"),
                 ),
                 KeyFact(
-                    "Accuracy on the test data",
+                    t("summary.accuracy"),
                     t.percent(accuracy.get("value")),
-                    f"95% interval {t.percent(accuracy.get('low'))} – {t.percent(accuracy.get('high'))}",
+                    t(
+                        "summary.interval",
+                        low=t.percent(accuracy.get("low")),
+                        high=t.percent(accuracy.get("high")),
+                    ),
                     None,
                     p.check_ev("performance"),
                 ),
@@ -64,55 +83,58 @@ def _summary(p: Parts) -> Section:
         Paragraph(f"{rule.title}: {rule.message}", rule.evidence) for rule in found[:SHOWN_FIRST]
     ]
     if len(found) > SHOWN_FIRST:
-        lines.append(Paragraph(f"{len(found) - SHOWN_FIRST} further findings are in section 2."))
+        lines.append(Paragraph(t("summary.further", count=t.number(len(found) - SHOWN_FIRST))))
     blocks += [
-        Heading("What mattered"),
-        *(lines or [Paragraph("Every rule that applied was met.")]),
+        Heading(t("summary.mattered")),
+        *(lines or [Paragraph(t("summary.all_met"))]),
     ]
     blocks.append(
         Paragraph(
-            f"{sum(v.get('vote') == 'approve' for v in votes)} approvals and "
-            f"{dissent} dissent are printed in full in section 15.",
+            t(
+                "summary.votes",
+                approvals=sum(v.get("vote") == "approve" for v in votes),
+                dissents=dissent,
+            ),
             p.ev(*(v.get("statement") for v in votes)),
         )
     )
-    blocks.append(Heading("What is not known"))
+    blocks.append(Heading(t("summary.unknown")))
     said = p.get("human.limitations.text")
-    blocks += [Paragraph(str(said))] if said else p.human("limitations", "Limitations")
-    blocks.append(Callout("What this report does and does not say", t("text.care")))
+    blocks += [Paragraph(str(said))] if said else p.human("limitations", t("summary.limitations"))
+    blocks.append(Callout(t("summary.care"), t("text.care")))
     return p.section("summary", blocks, single_page=True)
 
 
 def _use(p: Parts) -> Section:
     blocks: list[Block] = []
-    for key, what in (
-        ("intended_use", "Intended use"),
-        ("users", "Users"),
-        ("affected", "Persons affected"),
-        ("conditions", "Conditions of use"),
-        ("out_of_scope", "Out of scope"),
-    ):
+    for key, what in p.t.prefixed("use").items():
         blocks += [Heading(what), *p.human(key, what)]
     return p.section("use", blocks, new_page=True)
 
 
-def _data(p: Parts) -> Section:
+def data_section(p: Parts) -> Section:
+    """Return the section about the data."""
     m, ev = p.metrics("data"), p.check_ev("data")
     if not m:
         return p.section("data", [])
     split = m.get("split") or {}
     blocks: list[Block] = [
         Paragraph(
-            f"{p.t.number(m.get('rows'))} rows; {p.t.number(split.get('train'))} to train and "
-            f"{p.t.number(split.get('test'))} to test, {split.get('overlap', 0)} in both. The outcome was "
-            f"positive in {p.t.percent(m.get('label_rate'))} of the rows.",
+            p.t(
+                "data.rows",
+                rows=p.t.number(m.get("rows")),
+                train=p.t.number(split.get("train")),
+                test=p.t.number(split.get("test")),
+                both=p.t.number(split.get("overlap", 0)),
+                rate=p.t.percent(m.get("label_rate")),
+            ),
             ev,
         )
     ]
     blocks.append(
         table(
-            "Values that stand for missing",
-            "Column|#Value|#Rows",
+            p.t("data.sentinels"),
+            p.t("data.sentinel_columns"),
             [
                 [s.get("column"), s.get("value"), Cell(str(s.get("count")), ev)]
                 for s in m.get("sentinels", [])
@@ -120,47 +142,59 @@ def _data(p: Parts) -> Section:
         )
     )
     groups = [
-        [f, g, Cell(p.t.number(c), ev)]
+        [p.attribute(f), g, Cell(p.t.number(c), ev)]
         for f, gs in (m.get("group_counts") or {}).items()
         for g, c in gs.items()
     ]
-    groups += [[f, "unknown", Cell(p.t.number(c), ev)] for f, c in (m.get("unknown") or {}).items()]
-    blocks.append(table("People by group", "Attribute|Group|#Rows", groups))
-    for word, key in (
-        ("Refused because they leak the outcome", "leaking_refused"),
-        ("Protected and kept out of the features", "protected_excluded"),
-    ):
-        blocks.append(Paragraph(f"{word}: {', '.join(map(str, m.get(key, []))) or 'none'}.", ev))
+    groups += [
+        [p.attribute(f), p.t("data.unknown"), Cell(p.t.number(c), ev)]
+        for f, c in (m.get("unknown") or {}).items()
+    ]
+    blocks.append(table(p.t("data.groups"), p.t("data.group_columns"), groups))
+    for key in ("leaking_refused", "protected_excluded"):
+        names = ", ".join(map(str, m.get(key, []))) or p.t("data.none")
+        blocks.append(Paragraph(f"{p.t(f'data.{key}')}: {names}.", ev))
     return p.section("data", blocks, new_page=True)
 
 
-def _model(p: Parts) -> Section:
-    c = p.get("candidate", {})
+def model_section(p: Parts) -> Section:
+    """Return the section about the candidate itself."""
+    c, t = p.get("candidate", {}), p.t
     names = [str(i.get("name", i)) if isinstance(i, dict) else str(i) for i in c.get("inputs", [])]
     ev = p.ev(c.get("statement"))
     rows = [
-        ["Format", c.get("format", "")],
-        ["Author", c.get("author", "")],
-        ["Owner", c.get("owner", "")],
-        ["Risk tier", c.get("risk_tier", "")],
-        ["Protected inputs", ", ".join(map(str, c.get("protected_inputs", []))) or "none"],
-        ["Randomised answers", "yes" if c.get("randomised") else "no"],
-        ["Algorithm", (c.get("training") or {}).get("algorithm", "")],
-        ["Seed", (c.get("training") or {}).get("seed", "")],
-        ["Inputs", ", ".join(names)],
+        [t("model.format"), c.get("format", "")],
+        [t("model.author"), c.get("author", "")],
+        [t("model.owner"), c.get("owner", "")],
+        [t("model.risk_tier"), t.word("tier", c.get("risk_tier", ""))],
+        [
+            t("model.protected"),
+            ", ".join(map(str, c.get("protected_inputs", []))) or t("data.none"),
+        ],
+        [t("model.randomised"), t("model.yes" if c.get("randomised") else "model.no")],
+        [t("model.algorithm"), (c.get("training") or {}).get("algorithm", "")],
+        [t("model.seed"), (c.get("training") or {}).get("seed", "")],
+        [t("model.inputs"), ", ".join(names)],
     ]
     return p.section(
         "model",
-        [table("The candidate", "Property|Value", [[a, Cell(str(b), ev)] for a, b in rows])],
+        [
+            table(
+                t("model.caption"),
+                t("model.columns"),
+                [[a, Cell(str(b), ev)] for a, b in rows],
+            )
+        ],
     )
 
 
-def _lineage(p: Parts) -> Section:
+def lineage_section(p: Parts) -> Section:
+    """Return the section about where it comes from."""
     nodes, edges = p.rows("lineage.nodes"), p.get("lineage.edges", [])
     if not nodes:
         return p.section("lineage", [])
     word = lambda kind: p.t.word("kind", kind)  # noqa: E731
-    drawn = lineage(nodes, edges, "Lineage of the candidate", kind_word=word)
+    drawn = lineage(nodes, edges, p.t("lineage.title"), kind_word=word, words=p.t.prefixed("drawn"))
     gaps = p.get("lineage.gaps", [])
     rows = [
         [
@@ -176,13 +210,13 @@ def _lineage(p: Parts) -> Section:
         "lineage",
         [
             Paragraph(
-                "The lineage is complete."
+                p.t("lineage.complete")
                 if p.get("lineage.complete")
-                else "The lineage has gaps: " + "; ".join(map(str, gaps)),
+                else p.t("lineage.gaps", gaps="; ".join(map(str, gaps))),
                 lead=True,
             ),
             Figure("fig-lineage", drawn.title, drawn.svg, drawn.description),
-            table("The same lineage as a table", "Kind|Name|By|When|Digest", rows, dense=True),
+            table(p.t("lineage.caption"), p.t("lineage.columns"), rows, dense=True),
         ],
         new_page=True,
     )

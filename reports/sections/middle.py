@@ -3,7 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from reports.document import Block, Cell, Figure, Heading, KeyFact, KeyFacts, Paragraph, Section
+from reports.document import (
+    Block,
+    Cell,
+    Figure,
+    Heading,
+    KeyFact,
+    KeyFacts,
+    Paragraph,
+    Section,
+)
 from reports.drawing import Drawing
 from reports.figures import (
     alarm_rows,
@@ -26,12 +35,12 @@ PAIRS_SHOWN = 12
 def middle(p: Parts) -> list[Section]:
     """Return the sections about measurements."""
     return [
-        _performance(p),
-        _fairness(p),
-        _explanations(p),
+        performance_section(p),
+        fairness_section(p),
+        explanations_section(p),
         _mitigation(p),
-        _robustness(p),
-        _serving(p),
+        robustness_section(p),
+        serving_section(p),
     ]
 
 
@@ -39,49 +48,63 @@ def _figure(key: str, drawn: Drawing, read: str, ev: tuple[str, ...]) -> Figure:
     return Figure(key, drawn.title, drawn.svg, drawn.description, read, ev)
 
 
-def _performance(p: Parts) -> Section:
+def performance_section(p: Parts) -> Section:
+    """Return the section about performance."""
     m, ev, t = p.metrics("performance"), p.check_ev("performance"), p.t
     if not m:
         return p.section("performance", [])
-    names = {
-        "accuracy": "Accuracy",
-        "balanced_accuracy": "Balanced accuracy",
-        "auc": "AUC",
-        "brier": "Brier score",
-        "selection_rate": "Selection rate",
-    }
+    names = t.prefixed("metric")
     rows = [
-        [name, Cell(t.number(m[k].get("value")), ev), t.interval(m[k].get("low"), m[k].get("high"))]
+        [
+            name,
+            Cell(t.number(m[k].get("value")), ev),
+            t.interval(m[k].get("low"), m[k].get("high")),
+        ]
         for k, name in names.items()
         if isinstance(m.get(k), Mapping)
     ]
     c = m.get("confusion") or {}
-    blocks: list[Block] = [
-        table("Performance on the test data", "Metric|#Value|#95% interval", rows)
-    ]
+    blocks: list[Block] = [table(t("performance.caption"), t("performance.columns"), rows)]
     blocks.append(
         table(
-            "Decisions against recorded outcomes",
-            "Recorded outcome|#Model denies|#Model approves",
+            t("performance.confusion"),
+            t("performance.confusion_columns"),
             [
-                ["Denied", Cell(t.number(c.get("tn")), ev), Cell(t.number(c.get("fp")), ev)],
-                ["Approved", Cell(t.number(c.get("fn")), ev), Cell(t.number(c.get("tp")), ev)],
+                [
+                    t("performance.denied"),
+                    Cell(t.number(c.get("tn")), ev),
+                    Cell(t.number(c.get("fp")), ev),
+                ],
+                [
+                    t("performance.approved"),
+                    Cell(t.number(c.get("fn")), ev),
+                    Cell(t.number(c.get("tp")), ev),
+                ],
             ],
         )
     )
     if m.get("reliability"):
-        drawn = reliability(m["reliability"], "Score against observed approval rate", fmt=t.number)
+        drawn = reliability(
+            m["reliability"],
+            t("performance.reliability"),
+            x_label=t("performance.mean_score"),
+            y_label=t("performance.observed"),
+            fmt=t.number,
+        )
         blocks.append(_figure("fig-reliability", drawn, t("text.rel_read"), ev))
     return p.section("performance", blocks, new_page=True)
 
 
-def _fairness(p: Parts) -> Section:
+def fairness_section(p: Parts) -> Section:
+    """Return the section about differences between groups."""
     m, blocks = p.metrics("fairness"), []
     for i, (name, f) in enumerate((m.get("features") or {}).items()):
         blocks += [*_attribute(p, i, str(name), f), *_beside(p, i, str(name), f)]
     blocks += _alarms(p, m.get("features") or {})
     return p.section(
-        "fairness", [Paragraph(p.t("text.care")), *blocks] if blocks else [], new_page=True
+        "fairness",
+        [Paragraph(p.t("text.care")), *blocks] if blocks else [],
+        new_page=True,
     )
 
 
@@ -91,8 +114,13 @@ def _beside(p: Parts, i: int, name: str, f: Mapping[str, Any]) -> list[Block]:
     pairs = (f.get("pairwise") or {}).get("least_equal", [])
     drawn: list[Block] = []
     for key, rows, reference, title in (
-        ("pairs", pairs, "reference", f"Least equal pairs by {name}"),
-        ("all", f.get("to_overall", []), "", f"Selection rate over everybody's, by {name}"),
+        ("pairs", pairs, "reference", t("fairness.pairs", by=p.attribute(name))),
+        (
+            "all",
+            f.get("to_overall", []),
+            "",
+            t("fairness.overall", by=p.attribute(name)),
+        ),
     ):
         enough = len(rows) > (len(f.get("comparisons", [])) if reference else 1)
         forest = ratio_rows(rows[:PAIRS_SHOWN], reference)
@@ -104,15 +132,15 @@ def _beside(p: Parts, i: int, name: str, f: Mapping[str, Any]) -> list[Block]:
 
 def _alarms(p: Parts, features: Mapping[str, Mapping[str, Any]]) -> list[Block]:
     """Return the figure of how often the worst group would fail by chance."""
-    rows = alarm_rows(features)
+    rows = alarm_rows({p.attribute(name): one for name, one in features.items()})
     if not rows:
         return []
-    figure = bars(rows, "How often the worst group would fail by chance", fmt=p.t.percent)
+    figure = bars(rows, p.t("fairness.alarm"), fmt=p.t.percent)
     return [_figure("fig-alarm", figure, p.t("text.alarm_read"), p.check_ev("fairness"))]
 
 
 def _attribute(p: Parts, i: int, name: str, f: Mapping[str, Any]) -> list[Block]:
-    blocks: list[Block] = [Heading(name[:1].upper() + name[1:])]
+    blocks: list[Block] = [Heading(p.attribute(name)[:1].upper() + p.attribute(name)[1:])]
     blocks += _rates(p, i, name, f.get("groups", []))
     if f.get("comparisons"):
         blocks += _ratios(p, i, name, f["comparisons"])
@@ -121,7 +149,12 @@ def _attribute(p: Parts, i: int, name: str, f: Mapping[str, Any]) -> list[Block]
 
 def _rates(p: Parts, i: int, name: str, groups: list[Mapping[str, Any]]) -> list[Block]:
     ev, t = p.check_ev("fairness"), p.t
-    drawn = group_rates(groups, f"Selection rate by {name}", fmt=t.percent)
+    drawn = group_rates(
+        groups,
+        t("fairness.rate", by=p.attribute(name)),
+        fmt=t.percent,
+        more=t("drawn.more_rows"),
+    )
     rows = [
         [
             g.get("group"),
@@ -134,10 +167,14 @@ def _rates(p: Parts, i: int, name: str, groups: list[Mapping[str, Any]]) -> list
         ]
         for g in groups
     ]
-    columns = "Group|#n|#Selected|#Rate|#95% interval|#TPR|#FPR"
     return [
         _figure(f"fig-rates-{i}", drawn, t("text.rates_read"), ev),
-        table(f"Selection rates by {name}", columns, rows, dense=len(groups) > 20),
+        table(
+            t("fairness.rates", by=p.attribute(name)),
+            t("fairness.rate_columns"),
+            rows,
+            dense=len(groups) > 20,
+        ),
     ]
 
 
@@ -152,7 +189,7 @@ def _ratios(p: Parts, i: int, name: str, pairs: list[Mapping[str, Any]]) -> list
         }
         for c in pairs
     ]
-    title, limit = f"Selection-rate ratio by {name}", t.number(0.8, 2)
+    title, limit = t("fairness.ratio", by=p.attribute(name)), t.number(0.8, 2)
     drawn = ratio_forest(forest, title, fmt=t.number, threshold_label=limit)
     rows = [
         [
@@ -166,26 +203,35 @@ def _ratios(p: Parts, i: int, name: str, pairs: list[Mapping[str, Any]]) -> list
         ]
         for c in pairs
     ]
-    columns = "Comparison|#Ratio|#95% interval|#Difference|#z|#p (Fisher)|#Shortfall"
+    caption = t("fairness.ratios", by=p.attribute(name))
     return [
         _figure(f"fig-ratio-{i}", drawn, t("text.ratio_read"), ev),
-        table(f"Ratios, differences and tests by {name}", columns, rows, dense=True),
+        table(caption, t("fairness.ratio_columns"), rows, dense=True),
     ]
 
 
 def _left_out(p: Parts, name: str, f: Mapping[str, Any]) -> list[Block]:
     ev, t, unknown = p.check_ev("fairness"), p.t, f.get("unknown") or {}
     said = (
-        f"Unknown {name}: {unknown.get('count', 0)} people, counted and not guessed. The ratio "
-        f"would lie between {t.number(unknown.get('ratio_worst'))} and "
-        f"{t.number(unknown.get('ratio_best'))} in the worst and best case."
+        t(
+            "fairness.unknown",
+            by=p.attribute(name),
+            count=t.number(unknown.get("count", 0)),
+            worst=t.number(unknown.get("ratio_worst")),
+            best=t.number(unknown.get("ratio_best")),
+        )
         if unknown.get("count")
-        else f"Nobody's {name} is unknown."
+        else t("fairness.all_known", by=p.attribute(name))
     )
     excluded = [
         Paragraph(
-            f"Left out: {x.get('group')} (n {x.get('n')}, {t.percent(x.get('share'))}): "
-            f"{x.get('reason')}",
+            t(
+                "fairness.left_out",
+                group=x.get("group"),
+                n=t.number(x.get("n")),
+                share=t.percent(x.get("share")),
+                reason=x.get("reason"),
+            ),
             ev,
         )
         for x in f.get("excluded", [])
@@ -193,57 +239,69 @@ def _left_out(p: Parts, name: str, f: Mapping[str, Any]) -> list[Block]:
     return [Paragraph(said, ev), *excluded]
 
 
-def _explanations(p: Parts) -> Section:
+def explanations_section(p: Parts) -> Section:
+    """Return the section about what moves the score."""
     m, ev, t = p.metrics("explainability"), p.check_ev("explainability"), p.t
     if not m:
         return p.section("explanations", [])
-    drawn = attributions(
-        m.get("global", []), "Mean absolute contribution to the score", fmt=t.number
-    )
+    drawn = attributions(m.get("global", []), t("explanations.global"), fmt=t.number)
     blocks: list[Block] = [
         Paragraph(
-            f"Method: {m.get('method')}. Background: {(m.get('background') or {}).get('rows')} rows. "
-            f"Largest additivity error {t.number(m.get('additivity_error'))}.",
+            t(
+                "explanations.method",
+                method=m.get("method"),
+                rows=t.number((m.get("background") or {}).get("rows")),
+                error=t.number(m.get("additivity_error")),
+            ),
             ev,
         ),
         _figure("fig-global", drawn, t("text.glob_read"), ev),
     ]
     if m.get("deletion"):
-        moved = deletion(m["deletion"], "Score moved as features go", fmt=t.number)
+        moved = deletion(
+            m["deletion"],
+            t("explanations.deletion"),
+            labels=(t("explanations.strongest"), t("explanations.random")),
+            fmt=t.number,
+        )
         blocks.append(_figure("fig-deletion", moved, t("text.deletion_read"), ev))
     inner = m.get("inner") or {}
     if inner.get("global"):
-        title = (
-            f"Mean absolute contribution to the {inner.get('scale')}, over {inner.get('rows')} rows"
-        )
+        scale = t.word("scale", inner.get("scale"))
+        title = t("explanations.inner", scale=scale, rows=t.number(inner.get("rows")))
         drawn = attributions(inner["global"], title, fmt=t.number)
         blocks.append(_figure("fig-inner", drawn, t("text.glob_read"), ev))
     if pairs := pair_rows(inner):
-        drawn = attributions(pairs, "Mean absolute interaction of two features", fmt=t.number)
+        drawn = attributions(pairs, t("explanations.interactions"), fmt=t.number)
         blocks.append(_figure("fig-interactions", drawn, t("text.interactions_read"), ev))
     g = m.get("gap") or {}
     if g.get("by_feature"):
         drawn = gap(
             g["by_feature"],
             float(g.get("total") or 0),
-            "Score gap between " + " and ".join(map(str, g.get("groups", []))) + ", by feature",
+            t("explanations.gap", groups=" / ".join(map(str, g.get("groups", [])))),
+            total_label=t("explanations.total"),
             fmt=t.number,
         )
         blocks.append(_figure("fig-gap", drawn, "", ev))
     blocks.append(
         table(
-            "Features that point to a protected attribute",
-            "Feature|Attribute|#AUC",
+            t("explanations.proxies"),
+            t("explanations.proxy_columns"),
             [
-                [x.get("feature"), x.get("attribute"), Cell(t.number(x.get("auc")), ev)]
+                [
+                    x.get("feature"),
+                    p.attribute(x.get("attribute")),
+                    Cell(t.number(x.get("auc")), ev),
+                ]
                 for x in m.get("proxies", [])[:10]
             ],
         )
     )
     blocks.append(
         table(
-            "Sample decisions, pseudonymous",
-            "Row|#Score|Principal reasons",
+            t("explanations.samples"),
+            t("explanations.sample_columns"),
             [
                 [
                     s.get("row"),
@@ -274,19 +332,26 @@ def _mitigation(p: Parts) -> Section:
     ]
     drawn = trade_off(
         points,
-        "Accuracy against the lowest selection-rate ratio",
+        t("mitigation.trade"),
         fmt=t.number,
-        x_label="Accuracy",
-        y_label="Selection-rate ratio",
+        x_label=t("mitigation.accuracy"),
+        y_label=t("mitigation.ratio"),
     )
     data = [
         [
             r.get("name"),
             t.word("outcome", r.get("outcome")),
-            Cell(t.number((r.get("figures") or {}).get("ratio")), p.ev(r.get("statement"))),
-            Cell(t.percent((r.get("figures") or {}).get("accuracy")), p.ev(r.get("statement"))),
             Cell(
-                t.percent((r.get("figures") or {}).get("selection_rate")), p.ev(r.get("statement"))
+                t.number((r.get("figures") or {}).get("ratio")),
+                p.ev(r.get("statement")),
+            ),
+            Cell(
+                t.percent((r.get("figures") or {}).get("accuracy")),
+                p.ev(r.get("statement")),
+            ),
+            Cell(
+                t.percent((r.get("figures") or {}).get("selection_rate")),
+                p.ev(r.get("statement")),
             ),
             r.get("deciding_rule") or "",
         ]
@@ -298,8 +363,8 @@ def _mitigation(p: Parts) -> Section:
         [
             _figure("fig-trade", drawn, t("text.trade_read"), ev),
             table(
-                "The candidates compared",
-                "Candidate|Decision|#Ratio|#Accuracy|#Approved|Deciding rule",
+                t("mitigation.caption"),
+                t("mitigation.columns"),
                 data,
             ),
         ],
@@ -307,13 +372,17 @@ def _mitigation(p: Parts) -> Section:
     )
 
 
-def _robustness(p: Parts) -> Section:
+def robustness_section(p: Parts) -> Section:
+    """Return the section about what moves answers."""
     m = p.metrics("repeatability")
     blocks: list[Block] = []
     if m:
-        text = (
-            f"{m.get('rows')} rows were scored {m.get('repeats')} times; {m.get('changed_rows')} "
-            f"answers changed ({p.t.percent(m.get('share'))})."
+        text = p.t(
+            "robustness.repeated",
+            rows=p.t.number(m.get("rows")),
+            repeats=p.t.number(m.get("repeats")),
+            changed=p.t.number(m.get("changed_rows")),
+            share=p.t.percent(m.get("share")),
         )
         blocks.append(Paragraph(text, p.check_ev("repeatability")))
     return p.section("robustness", [*blocks, *_disturbed(p)])
@@ -321,35 +390,47 @@ def _robustness(p: Parts) -> Section:
 
 def _disturbed(p: Parts) -> list[Block]:
     """Noise and missing values: what moves the answer."""
-    m, t, ev = p.metrics("performance").get("robustness"), p.t, p.check_ev("performance")
+    m, t, ev = (
+        p.metrics("performance").get("robustness"),
+        p.t,
+        p.check_ev("performance"),
+    )
     if not isinstance(m, Mapping):
         return []
     changed = m.get("changed") or {}
-    text = (
-        f"With noise of {t.percent(m.get('noise_share'))} of every input's spread, "
-        f"{t.percent(changed.get('value'))} of the answers change (95% interval "
-        f"{t.percent(changed.get('low'))} – {t.percent(changed.get('high'))}, {m.get('rows')} rows)."
+    text = t(
+        "robustness.noise",
+        noise=t.percent(m.get("noise_share")),
+        changed=t.percent(changed.get("value")),
+        low=t.percent(changed.get("low")),
+        high=t.percent(changed.get("high")),
+        rows=t.number(m.get("rows")),
     )
     rows = [
         [
             r.get("feature"),
-            Cell(t.percent(r.get("changed")), ev) if r.get("changed") is not None else "refused",
+            Cell(t.percent(r.get("changed")), ev)
+            if r.get("changed") is not None
+            else t("robustness.refused"),
         ]
         for r in m.get("missing", [])
     ]
     return [
         Paragraph(text, ev),
-        table(
-            "Answers that change when one input is missing for everybody", "Input|#Changed", rows
-        ),
+        table(t("robustness.missing"), t("robustness.missing_columns"), rows),
     ]
 
 
-def _serving(p: Parts) -> Section:
+def serving_section(p: Parts) -> Section:
+    """Return the section about what gates recorded."""
     s, t = p.get("serving"), p.t
     if not isinstance(s, Mapping):
         return p.section("serving", [])
-    counts, seq, ev = s.get("counts") or {}, s.get("sequence") or {}, p.ev(s.get("statement"))
+    counts, seq, ev = (
+        s.get("counts") or {},
+        s.get("sequence") or {},
+        p.ev(s.get("statement")),
+    )
     gaps = len(seq.get("gaps", []))
     return p.section(
         "serving",
@@ -357,27 +438,44 @@ def _serving(p: Parts) -> Section:
             KeyFacts(
                 (
                     KeyFact(
-                        "Inferences on record", t.number(counts.get("inference")), "", None, ev
+                        t("serving.inferences"),
+                        t.number(counts.get("inference")),
+                        "",
+                        None,
+                        ev,
                     ),
-                    KeyFact("Refusals on record", t.number(counts.get("refusal")), "", None, ev),
                     KeyFact(
-                        "Gaps in the sequence",
+                        t("serving.refusals"),
+                        t.number(counts.get("refusal")),
+                        "",
+                        None,
+                        ev,
+                    ),
+                    KeyFact(
+                        t("serving.gaps"),
                         t.number(gaps),
-                        f"{seq.get('found')} of {seq.get('expected')} found",
+                        t(
+                            "serving.found",
+                            found=t.number(seq.get("found")),
+                            expected=t.number(seq.get("expected")),
+                        ),
                         "fail" if gaps else "pass",
                         ev,
                     ),
                 )
             ),
             table(
-                "Log head",
-                "Property|Value",
+                t("serving.head"),
+                t("model.columns"),
                 [
-                    ["Origin", s.get("origin")],
-                    ["Size", Cell(t.number(s.get("log_size")), ev)],
-                    ["Root", Cell(str(s.get("root")), ev, code=True)],
-                    ["Period", f"{t.date(s.get('first_at'))} – {t.date(s.get('last_at'))}"],
-                    ["Keep until", t.date(s.get("retention_until"))],
+                    [t("serving.origin"), s.get("origin")],
+                    [t("serving.size"), Cell(t.number(s.get("log_size")), ev)],
+                    [t("serving.root"), Cell(str(s.get("root")), ev, code=True)],
+                    [
+                        t("serving.period"),
+                        f"{t.date(s.get('first_at'))} – {t.date(s.get('last_at'))}",
+                    ],
+                    [t("serving.keep"), t.date(s.get("retention_until"))],
                 ],
             ),
         ],

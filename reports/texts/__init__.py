@@ -1,22 +1,31 @@
 """Words, numbers and dates of reports by language. The words live in <language>.toml, not in code.
 
+Numbers and dates are written as the Unicode CLDR says, through Babel.
+
 It formats and looks up; it decides nothing about a report's content.
 """
 
 import tomllib
+from datetime import date
 from functools import lru_cache
 from importlib import resources
+from math import isfinite
 from typing import Any
+
+from babel import Locale
+from babel.dates import format_date
+from babel.numbers import format_decimal, format_percent
 
 from reports.errors import ReportError
 
-LANGUAGES = ("en",)
+LANGUAGES = {"en": "en_GB", "de": "de_DE"}
 
 
 @lru_cache(maxsize=8)
 def _table(language: str) -> dict[str, str]:
     if language not in LANGUAGES:
-        raise ReportError(f"No report texts for the language {language!r}; known: en.")
+        known = ", ".join(LANGUAGES)
+        raise ReportError(f"No report texts for the language {language!r:.40}; known: {known}.")
     raw = resources.files("reports.texts").joinpath(f"{language}.toml").read_text("utf-8")
     return dict(_flatten("", tomllib.loads(raw)))
 
@@ -40,6 +49,7 @@ class Texts:
         """
         self.language = language
         self._words = _table(language)
+        self._locale = Locale.parse(LANGUAGES[language])
 
     def __call__(self, key: str, **values: Any) -> str:
         """Return the text for a key with its values filled in; an unknown key is an error."""
@@ -58,24 +68,24 @@ class Texts:
 
     def number(self, value: Any, digits: int = 3) -> str:
         """Write a number with fixed decimals, or the mark for a value that was not measured."""
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        if not _is_number(value):
             return self("mark.none")
-        if isinstance(value, int):
-            text = f"{value:,}"
-        elif value and abs(value) < 0.5 * 10**-digits:
-            text = f"{value:.1e}"
+        if value and abs(value) < 0.5 * 10**-digits:
+            text = f"{value:.1e}".replace(".", self._point)
         else:
-            text = f"{value:,.{digits}f}"
-        if self.language == "de":
-            text = text.translate(str.maketrans(",.", ".,"))
+            places = 0 if isinstance(value, int) else digits
+            text = format_decimal(
+                value, _pattern(places), locale=self._locale, decimal_quantization=True
+            )
         return text.replace("-", "\u2212")
 
     def percent(self, value: Any, digits: int = 1) -> str:
         """Write a share as per cent."""
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if not _is_number(value):
             return self("mark.none")
-        gap = "\u00a0" if self.language == "de" else ""
-        return f"{self.number(100.0 * value, digits)}{gap}%"
+        pattern = self._locale.percent_formats[None].pattern.replace("#,##0", _pattern(digits))
+        text = format_percent(value, pattern, locale=self._locale)
+        return text.replace("-", "\u2212")
 
     def interval(self, low: Any, high: Any, digits: int = 3) -> str:
         """Write a 95 % interval, or nothing where a bound is missing."""
@@ -86,9 +96,21 @@ class Texts:
     def date(self, value: Any) -> str:
         """Write an RFC 3339 time or date for people; what is not one is shown as it came."""
         text = str(value or "")
-        day = text[:10].split("-")
-        if len(day) != 3 or not all(part.isdigit() for part in day):
+        try:
+            day = date.fromisoformat(text[:10])
+        except ValueError:
             return text or self("mark.none")
-        month = self.word("month", str(int(day[1])))
-        written = self("mark.date", day=int(day[2]), month=month, year=day[0])
+        written = format_date(day, "long", locale=self._locale)
         return f"{written}, {text[11:16]} UTC" if text[11:16] and text.endswith("Z") else written
+
+    @property
+    def _point(self) -> str:
+        return str(self._locale.number_symbols["latn"]["decimal"])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+
+
+def _pattern(places: int) -> str:
+    return "#,##0" + ("." + "0" * places if places else "")

@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 pytestmark = pytest.mark.functional
 INIT = ("init", "--name", "Bank", "--domain", "bank.example", "--role", "author=ada@bank.example")
@@ -35,6 +37,15 @@ class Home:
     def states(self) -> list[tuple[str, str]]:
         rows = json.loads(self.run("key", "list", "--json").stdout)
         return [(row["role"], row["status"]) for row in rows]
+
+
+def revocations(home: Home) -> list[datetime]:
+    """Return since when certificates are revoked, by the root's list, which it signed."""
+    keys = home.folder / "keys"
+    found = x509.load_der_x509_crl((keys / "root.crl").read_bytes())
+    root = x509.load_pem_x509_certificate((keys / "root.pem").read_bytes())
+    assert found.is_signature_valid(root.public_key())
+    return [one.revocation_date_utc for one in found]
 
 
 @pytest.fixture
@@ -105,7 +116,9 @@ def test_two_of_three_root_keys_must_sign(home: Home, tmp_path: Path) -> None:
 
 def test_a_stolen_key_is_revoked_as_of_a_time(home: Home) -> None:
     home.key("rotate", "tsa")
+    assert revocations(home) == []
     done = home.key("revoke", "ca", "--reason", "stolen", "--since", "2020-01-01T00:00:00Z")
+    assert revocations(home) == [datetime(2020, 1, 1, tzinfo=UTC)]
     assert [row["kind"] for row in done["void"]] == ["key-event"]  # type: ignore[attr-defined]
     assert ("ca", "revoked") in home.states() and ("ca", "current") in home.states()
     # The event that the revoked key signed was refused and recorded again.

@@ -10,6 +10,7 @@ from typing import Any
 from govern.adapters.sql.records import Records
 from govern.domain import predicates
 from govern.errors import RefusedError
+from govern.services.report_form import ReportForm
 from govern.transparency.canonical import canonical_json
 from govern.transparency.digest import digest_of
 from tests.support.statements import Scribe, digest
@@ -115,9 +116,9 @@ class FakeServices:
         """Note."""
         return self._note("decide", candidate, by)
 
-    def build_report(self, candidate: str | None, by: str, kind: str = "model-audit") -> str:
+    def build_report(self, candidate: str | None, by: str, form: ReportForm) -> str:
         """Note."""
-        return self._note("report", candidate, by, kind)
+        return self._note("report", candidate, by, form)
 
     def lineage(self, target: str, *, records: bool = False) -> dict[str, Any]:
         """Note."""

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from govern.errors import InvalidRequestError
 from govern.services.ports import Suspend
+from govern.services.report_form import ReportForm
 from govern.transparency.digest import check_digest
 from govern.transparency.encoding import parse_time
 from govern.web.auth import person, require_role, services, withdraw_own
@@ -179,7 +180,8 @@ def reports() -> tuple[Response, int]:
     """Queue an audit report."""
     require_role("compliance", "validator")
     value = body()
-    candidate, kind = value.get("candidate"), str(value.get("kind", "model-audit"))
+    candidate = value.get("candidate")
+    form = ReportForm(str(value.get("kind", "model-audit")), str(value.get("language", "en")))
     if candidate is not None:
         candidate = check_digest(candidate)
-    return jsonify({"job": services().build_report(candidate, person().email, kind)}), 202
+    return jsonify({"job": services().build_report(candidate, person().email, form)}), 202

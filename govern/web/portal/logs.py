@@ -20,16 +20,19 @@ from werkzeug.wrappers import Response as BaseResponse
 from govern.domain.predicates import NAMES
 from govern.errors import InvalidRequestError, NotFoundError
 from govern.services import viewing
+from govern.services.report_form import REPORT_KINDS, REPORT_LANGUAGES, ReportForm
 from govern.transparency.digest import check_digest
 from govern.transparency.encoding import format_time
 from govern.web.auth import person, services, settings
 from govern.web.portal.deployments import gate_heads
 
 blueprint = Blueprint("logs", __name__)
+REPORTS = tuple(
+    ReportForm(kind, language).name for kind in REPORT_KINDS for language in REPORT_LANGUAGES
+)
 DOWNLOADS = (
-    "report.pdf",
-    "bias-audit.pdf",
-    "bias-audit.html",
+    *(f"{name}.pdf" for name in REPORTS),
+    *(f"{name}.html" for name in REPORTS if name.startswith("bias-audit")),
     "dossier.zip",
     "trust.json",
     "summary.json",
@@ -111,8 +114,9 @@ def reports() -> str:
 @blueprint.post("/reports")
 def build_report() -> BaseResponse:
     """Queue an audit report."""
-    kind = request.form.get("kind", "model-audit")
-    services().build_report(None, person().email, kind)
+    given = request.form
+    form = ReportForm(given.get("kind", "model-audit"), given.get("language", "en"))
+    services().build_report(None, person().email, form)
     flash("The report is being built.")
     return redirect(url_for("logs.reports"))
 
