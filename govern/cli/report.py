@@ -1,20 +1,20 @@
-"""``govern report``: build the audit report, or the summary of a bias audit, as a signed PDF."""
+"""``govern report``: build reports as signed PDFs; compare a report with its own facts."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from govern.cli.output import JsonOption, find_candidate, new_app, opened, show_done
 
+if TYPE_CHECKING:
+    from reports.reprinting import Reprint
+
+DIFFERS = 17
 app = new_app("Build signed reports as PDF, with their evidence attached.")
-
-
-@app.callback()
-def _group() -> None:
-    """Keep ``build`` a command of its own."""
 
 
 @app.command()
@@ -72,3 +72,39 @@ def build(
         },
         as_json=as_json,
     )
+
+
+@app.command()
+def compare(
+    file: Annotated[Path, typer.Argument(help="A report as PDF.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Lay a report's attached facts out again and name the pages that show something else.
+
+    Exit 17 where any does. What the facts are worth, `govern verify` says.
+
+    Example: govern report compare audit-report.pdf
+    """
+    from rich.console import Console
+
+    from govern.errors import InvalidRequestError
+    from reports.errors import ReportError
+    from reports.reprinting import reprint
+
+    try:
+        with Console(stderr=True).status("laying the report out again"):
+            found = reprint(file.read_bytes())
+    except (OSError, ReportError) as error:
+        raise InvalidRequestError(f"{file}: {error}") from None
+    show_done(_said(found), dataclasses.asdict(found), as_json=as_json)
+    if not found.same:
+        raise typer.Exit(DIFFERS)
+
+
+def _said(found: Reprint) -> str:
+    if found.same:
+        return f"all {found.pages} pages show the attached facts, byte for byte"
+    if not found.differing:
+        return "the pages draw the attached facts, but fonts, figures or texts differ"
+    pages = ", ".join(map(str, found.differing))
+    return f"these pages show something else than the attached facts: {pages}"
