@@ -26,8 +26,9 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,15 +63,21 @@ def record(
 
     launch = launched(os.environ)
     run = Run(job, _run_id(launch), active=launch.get("rank", 0) == 0, started_at=_now())
-    state = "failed"
+    end = partial(_end, run, Path(to), launch=launch, home=home, by=by, key=key)
     try:
         yield run
-        state = "completed"
-    finally:
-        if run.active:
-            from govern.observing.finishing import finish
+    except BaseException:
+        with suppress(Exception):  # the training's own error counts
+            end(state="failed")
+        raise
+    end(state="completed")
 
-            finish(run, Path(to), state=state, launch=launch, home=home, by=by, key=key)
+
+def _end(run: Run, to: Path, **how: Any) -> None:
+    if run.active:
+        from govern.observing.finishing import finish
+
+        finish(run, to, **how)
 
 
 def _run_id(launch: Mapping[str, Any]) -> str:

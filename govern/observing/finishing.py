@@ -11,11 +11,12 @@ from typing import Any
 
 from govern import __version__
 from govern.adapters.files import write_durably
-from govern.domain.source_run import PREDICATE, Bytes, SourceRun
+from govern.domain.source_run import PREDICATE, Bytes, SourceRun, from_json
+from govern.errors import MalformedError
 from govern.observing.code import code_in
 from govern.observing.environment import device, environment_lock, randomness
 from govern.observing.run import Run
-from govern.transparency.canonical import canonical_json
+from govern.transparency.canonical import canonical_json, parse_json
 from govern.transparency.digest import digest_of, folder_digest
 from govern.transparency.encoding import format_time
 
@@ -35,6 +36,7 @@ def finish(
 ) -> None:
     """Write the run and its model into a folder, and sign both where a home or key is given."""
     told = put_together(run, to, state=state, launch=launch)
+    _clear(to, keep=set(run.files))
     for name, data in run.files.items():
         write_durably(to / MODEL_FOLDER / name, data)
     write_durably(to / RUN_FILE, canonical_json(told.to_json()))
@@ -42,6 +44,18 @@ def finish(
         write_durably(to / SIGNED_FILE, sign_run(told, Path(key)))
     if home is not None and by is not None and told.model is not None and state == "completed":
         sign_into(told, Path(home), by)
+
+
+def _clear(to: Path, keep: set[str]) -> None:
+    """Take away the model files of the run that was recorded here before, and no others."""
+    try:
+        earlier = from_json(parse_json((to / RUN_FILE).read_bytes()), "declared")
+    except (OSError, MalformedError):
+        return
+    for name, _ in earlier.model.files if earlier.model is not None else ():
+        if name not in keep:
+            (to / MODEL_FOLDER / name).unlink(missing_ok=True)
+    (to / SIGNED_FILE).unlink(missing_ok=True)
 
 
 def put_together(run: Run, to: Path, *, state: str, launch: Mapping[str, Any]) -> SourceRun:

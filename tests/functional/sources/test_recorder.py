@@ -28,7 +28,13 @@ from govern.adapters.sources.recorder_files import read
 from govern.cli.main import main
 from govern.domain import predicates
 from govern.domain.assembling import evidence_document
-from govern.errors import DigestMismatchError, InvalidRequestError, MalformedError, SignatureError
+from govern.errors import (
+    DigestMismatchError,
+    InvalidRequestError,
+    MalformedError,
+    SignatureError,
+    StorageError,
+)
 from govern.policy.document import load_pack
 from govern.policy.evaluate import evaluate
 from govern.services.importing import record_run, source_of, training_runs
@@ -273,6 +279,23 @@ def test_a_failing_run_is_written_down_and_its_error_raised(loans: Path, tmp_pat
     assert found.state == "failed" and found.data[0].name == "loans"
     with pytest.raises(InvalidRequestError, match="names no model"):
         record_run(opened, found, signer=ADA)
+
+
+def test_a_second_run_in_the_same_folder_leaves_no_file_of_the_first(loans: Path, tmp_path: Path) -> None:
+    trained(loans, tmp_path / "out", key=keys(tmp_path, "source")[0])
+    (tmp_path / "out" / "mine.txt").write_text("keep")
+    trained(loans, tmp_path / "out", lightgbm_model)
+    (run,) = read(str(tmp_path / "out"), {})
+    assert {path.name for path in (tmp_path / "out" / "model").iterdir()} == {"model.txt", "model.json"} == {name for name, _ in run.model.files}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"mine.txt", "model", "run.json"}
+
+
+def test_the_trainings_own_error_is_raised_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file in the way")
+    with pytest.raises(ZeroDivisionError), recorder.record("net", to=tmp_path / "out"):
+        raise ZeroDivisionError
+    with pytest.raises(StorageError), recorder.record("net", to=tmp_path / "out"):
+        pass
 
 
 def test_wrong_use_is_said_in_a_sentence(loans: Path, tmp_path: Path) -> None:
