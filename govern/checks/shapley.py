@@ -61,17 +61,28 @@ def explain(
     start = background[chosen].repeat(2 * (features - 1), axis=0)
     values, errors = np.empty((count, features)), np.empty((count, features))
     output, step = np.empty(count), rows_at_once(features, paths, batch)
+    room = np.empty((step * (len(masks) + 1), features))
     for low in range(0, count, step):
         part = rows[low : low + step]
-        mixed = np.where(masks[None], part[:, None, :], start[None]).reshape(-1, features)
-        asked = function(np.concatenate([mixed, part]))
-        walked = asked[: len(mixed)].reshape(len(part), paths, 2, features - 1)
-        output[low : low + step] = asked[len(mixed) :]
+        asked = function(_mixed(part, masks, start, room))
+        mixed = len(part) * len(masks)
+        walked = asked[:mixed].reshape(len(part), paths, 2, features - 1)
+        output[low : low + step] = asked[mixed:]
         gains = _gains(walked, output[low : low + step], at_background, place)
         values[low : low + step] = gains.mean(axis=1)
         errors[low : low + step] = gains.std(axis=1, ddof=1) / np.sqrt(paths)
     evaluations = count * evaluations_of(features, paths) + len(background)
     return Attributions(values, errors, float(at_background.mean()), output, evaluations)
+
+
+def _mixed(part: np.ndarray, masks: np.ndarray, start: np.ndarray, room: np.ndarray) -> np.ndarray:
+    """Return every stop of every path of some rows, and then the rows; written into ``room``."""
+    size = len(part) * len(masks)
+    stops = room[:size].reshape(len(part), *masks.shape)
+    np.copyto(stops, start[None])
+    np.copyto(stops, part[:, None, :], where=masks[None])
+    room[size : size + len(part)] = part
+    return room[: size + len(part)]
 
 
 def evaluations_of(features: int, paths: int) -> int:

@@ -14,7 +14,7 @@ from govern.domain import predicates
 from govern.domain.assembling import as_of_date, evidence_document
 from govern.domain.check import CheckResult
 from govern.domain.decision import PolicyDecision
-from govern.errors import ConflictError, NotFoundError
+from govern.errors import ConflictError, MalformedError, NotFoundError
 from govern.policy.deciding import decide_as_of
 from govern.policy.document import Pack
 from govern.services import (
@@ -32,6 +32,7 @@ from govern.services.recording import Recorder
 from govern.services.report_form import ReportForm
 from govern.services.tracing import ListedFile
 from govern.services.voting import Voting
+from govern.transparency.canonical import parse_json
 from govern.transparency.signer import Signer
 from govern.transparency.verify import VerifiedStatement
 
@@ -39,6 +40,7 @@ CHECK_JOB = "check"
 GPU_CHECK_JOB = "check-gpu"  # of candidates whose card asks for CUDA
 SHARD_JOBS = {CHECK_JOB: "shard", GPU_CHECK_JOB: "shard-gpu"}  # of a check, by its kind
 REPORT_JOB = "report"
+MODEL_CARD = "model.json"
 
 
 class Operations(Voting):
@@ -111,7 +113,7 @@ class Operations(Voting):
         evaluation = statement.statement.predicate.get("evaluation")
         if not isinstance(evaluation, str):
             raise ConflictError("the candidate's card names no evaluation data to check it on")
-        on_gpu = statement.statement.predicate.get("device") == "cuda"
+        on_gpu = self._asks_for_cuda(statement.statement.predicate)
         jobs = [
             self.store.add_job(
                 GPU_CHECK_JOB if on_gpu else CHECK_JOB,
@@ -123,6 +125,16 @@ class Operations(Voting):
         ]
         self._nudge()
         return jobs
+
+    def _asks_for_cuda(self, predicate: Mapping[str, Any]) -> bool:
+        """Say whether a candidate's card, or the model's own, asks for a CUDA device."""
+        own = [row["digest"] for row in predicate["files"] if row["name"] == MODEL_CARD]
+        try:
+            told = parse_json(self.blobs.get(own[0])) if own else None
+        except MalformedError:  # the check says so in its verdict
+            told = None
+        wanted = told.get("device") if isinstance(told, dict) else None
+        return "cuda" in (predicate.get("device"), wanted)
 
     def check_files(self, candidate: str) -> dict[str, str]:
         """Return name and digest of each file of a candidate."""

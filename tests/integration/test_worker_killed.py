@@ -59,8 +59,8 @@ class Served:
         table = pd.DataFrame({"a": random.normal(size=60), "ok": random.integers(0, 2, 60), "race": random.choice(["x", "y"], 60)})
         address = f"http://127.0.0.1:{server.server_address[1]}"
         card = {"format": "remote", "inputs": [{"columns": ["a"]}], "server": {"protocol": "v1", "url": address, "model": "m"}}
-        evaluation = self.checked.prepare(table, "--label", "ok", "--group", "race")
-        self.candidate = self.checked.register({"model.json": json.dumps(card).encode()}, evaluation)
+        self.evaluation = self.checked.prepare(table, "--label", "ok", "--group", "race")
+        self.candidate = self.checked.register({"model.json": json.dumps(card).encode()}, self.evaluation)
         self.records = self.checked.opened().records
         self.job = ""
 
@@ -179,6 +179,20 @@ def test_jobs_for_cuda_wait_for_a_worker_that_has_it(queued: Served) -> None:
     assert kinds(Settings.from_environment({**cpu, "GOVERN_QUEUES": "gpu"})) == (GPU_CHECK_JOB, "shard-gpu")
     assert records.claim_job(kinds(Settings.from_environment(cpu)), "w", lease_seconds=9, job_id=job) is None
     assert records.claim_job([GPU_CHECK_JOB], "w", lease_seconds=9, job_id=job) is not None
+
+
+def test_a_model_whose_own_card_asks_for_cuda_is_queued_for_it(queued: Served) -> None:
+    card = {"format": "remote", "device": "cuda", "inputs": [{"columns": ["a"]}], "server": {}}
+    checked = queued.checked
+    candidate = checked.register({"model.json": json.dumps(card).encode()}, queued.evaluation, "on-cuda")
+    broken = checked.register({"model.json": b"{"}, queued.evaluation, "broken")
+    kind = {}
+    for digest in (candidate, broken):
+        (job,) = checked.command("check", "run", digest, "--by", "ada@bank.example", "--check", "data")["jobs"]
+        found = queued.records.job(job)
+        assert found is not None and queued.records.cancel_job(job)
+        kind[digest] = found.kind
+    assert kind == {candidate: GPU_CHECK_JOB, broken: "check"}
 
 
 def test_time_left_follows_from_rows_and_time_passed(queued: Served) -> None:
