@@ -45,6 +45,18 @@ def test_the_candidate_page_gives_the_reason_with_its_measure(signed_in) -> None
     assert text.index("0.729") < text.index("Advice that does not decide")
 
 
+def test_a_check_in_shards_is_one_line_with_its_rows(services, signed_in) -> None:
+    records = services.records
+    name = records.add_job("check", {"check": "fairness"}, candidate=DENIED)
+    job = records.claim_job(["check"], "w", lease_seconds=60, job_id=name)
+    payloads = [{"piece": "answers", "low": at, "high": at + 1, "evaluations": size} for at, size in enumerate((300, 700))]
+    assert records.split_job(job, "shard", payloads, 1000)
+    assert records.complete_shard(records.claim_job(["shard"], "w", lease_seconds=60), b"")
+    text = signed_in("olga").get(f"/candidates/{DENIED}").get_data(as_text=True)
+    assert text.count("Running in shards") == 1 and "300 of 1 000 rows" in text and "<strong>shard" not in text
+    assert records.cancel_job(name)
+
+
 def test_dissent_is_shown_with_the_approvals(signed_in) -> None:
     text = signed_in("olga").get(f"/candidates/{ADMITTED}").get_data(as_text=True)
     assert "Dissents" in text
