@@ -15,7 +15,7 @@ import pandas as pd
 from govern.checks import explanation_quality as quality
 from govern.checks import group_scores, inner_values, shapley
 from govern.checks.counts import Groups, encode
-from govern.checks.explained import Explained, explainer, on_device, pieces, scorer
+from govern.checks.explained import Explained, explainer, on_device, pieces, scorer, step_of
 from govern.checks.pieces import Arrays, Parts
 from govern.checks.registry import CheckData, Model, Outcome
 from govern.domain.check import Finding
@@ -32,9 +32,9 @@ SAMPLES = 3
 PROXIES_MAX = 8
 
 
-def _attributions(arrays: Arrays, background: int, paths: int) -> shapley.Attributions:
+def _attributions(arrays: Arrays, background: int, paths: int, batch: int) -> shapley.Attributions:
     values, errors, output = (arrays[name] for name in ("values", "errors", "output"))
-    each = shapley.evaluations_of(values.shape[1], paths)
+    each = shapley.evaluations_of(values.shape[1], paths, batch)
     base = float(arrays["base"][0])
     return shapley.Attributions(values, errors, base, output, len(values) * each + background)
 
@@ -46,8 +46,8 @@ def run(
     task, function = Explained.of(data, seed, parameters), scorer(model, data)
     filled, background, base, sample = task.filled, task.background, task.base, task.sample
     rows, paths = task.rows, task.paths
-    first = _attributions(parts["first"], len(background), paths)
-    second = _attributions(parts["second"], len(background), paths)
+    first = _attributions(parts["first"], len(background), paths, step_of(model))
+    second = _attributions(parts["second"], len(background), paths, step_of(model))
     halves = [parts[name]["values"] for name in sorted(parts) if name.startswith("half")]
     groups = [encode(name, data.sensitive[name].iloc[sample]) for name in data.sensitive]
     gaps = [gap for one in groups if (gap := _gap(model.columns, first, one))]

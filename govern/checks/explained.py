@@ -86,7 +86,7 @@ def _piece(
 
     features = rows.shape[1]
     step = shapley.rows_at_once(features, paths, batch)
-    return Piece(name, len(rows), step, shapley.evaluations_of(features, paths), ask)
+    return Piece(name, len(rows), step, shapley.evaluations_of(features, paths, batch), ask)
 
 
 def sampled(data: CheckData, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

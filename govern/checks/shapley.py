@@ -15,7 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from govern.errors import InvalidRequestError
+
 BATCH = 65_536
+CELLS_MAX = 1 << 24  # values in one call: 128 MiB of float64
+FEATURES_MAX = 2_000
 Function = Callable[[np.ndarray], np.ndarray]
 Explainer = Callable[[np.ndarray, np.ndarray, int, int], "Attributions"]
 
@@ -56,27 +60,52 @@ def explain(
         batch: largest number of rows given to ``function`` at once.
     """
     count, features = rows.shape
-    masks, chosen, place = plan(features, paths, len(background), seed)
+    chosen, place = plan(features, paths, len(background), seed)
     at_background = function(background)[chosen]
-    start = background[chosen].repeat(2 * (features - 1), axis=0)
-    values, errors = np.empty((count, features)), np.empty((count, features))
-    output, step = np.empty(count), rows_at_once(features, paths, batch)
-    room = np.empty((step * (len(masks) + 1), features))
+    values, errors, output = (
+        np.empty((count, features)),
+        np.empty((count, features)),
+        np.empty(count),
+    )
+    step, block = rows_at_once(features, paths, batch), paths_at_once(features, paths, batch)
+    room = np.empty((step * (block * 2 * (features - 1) + 1), features))
+    masks = np.empty((0, features), bool)
     for low in range(0, count, step):
         part = rows[low : low + step]
-        asked = function(_mixed(part, masks, start, room))
-        mixed = len(part) * len(masks)
-        walked = asked[:mixed].reshape(len(part), paths, 2, features - 1)
-        output[low : low + step] = asked[mixed:]
+        walked = np.empty((len(part), paths, 2, features - 1))
+        for first in range(0, paths, block):
+            some = slice(first, first + block)
+            if block < paths or not low:
+                masks, start = _stops(place[some], background[chosen[some]])
+            asked = function(_mixed(part, masks, start, room))
+            size = len(part) * len(masks)
+            walked[:, some] = asked[:size].reshape(len(part), -1, 2, features - 1)
+        output[low : low + step] = asked[size:]
         gains = _gains(walked, output[low : low + step], at_background, place)
         values[low : low + step] = gains.mean(axis=1)
         errors[low : low + step] = gains.std(axis=1, ddof=1) / np.sqrt(paths)
-    evaluations = count * evaluations_of(features, paths) + len(background)
+    evaluations = count * evaluations_of(features, paths, batch) + len(background)
     return Attributions(values, errors, float(at_background.mean()), output, evaluations)
 
 
+def _stops(place: np.ndarray, background: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where some paths stop: whose value stands, and the background's values.
+
+    Args:
+        place: each feature's place in its path's order [paths, features].
+        background: the row of each path [paths, features].
+
+    Returns:
+        bool and float, [paths * 2 * (features - 1), features]: forward, and back.
+    """
+    features = place.shape[1]
+    forward = place[:, None, :] < np.arange(1, features)[None, :, None]
+    masks = np.stack([forward, ~forward], axis=1).reshape(-1, features)
+    return masks, background.repeat(2 * (features - 1), axis=0)
+
+
 def _mixed(part: np.ndarray, masks: np.ndarray, start: np.ndarray, room: np.ndarray) -> np.ndarray:
-    """Return every stop of every path of some rows, and then the rows; written into ``room``."""
+    """Return every stop of some paths of some rows, and then the rows; written into ``room``."""
     size = len(part) * len(masks)
     stops = room[:size].reshape(len(part), *masks.shape)
     np.copyto(stops, start[None])
@@ -85,34 +114,49 @@ def _mixed(part: np.ndarray, masks: np.ndarray, start: np.ndarray, room: np.ndar
     return room[: size + len(part)]
 
 
-def evaluations_of(features: int, paths: int) -> int:
-    """Return how often the function is evaluated for one row: along each path, and at the row."""
-    return 2 * (features - 1) * paths + 1
+def evaluations_of(features: int, paths: int, batch: int = BATCH) -> int:
+    """Return how often the function is evaluated for one row: along each path, and at the row.
+
+    Raises:
+        InvalidRequestError: there are more features than one path can be walked through.
+    """
+    blocks = -(-paths // paths_at_once(features, paths, batch))
+    return 2 * (features - 1) * paths + blocks
 
 
 def rows_at_once(features: int, paths: int, batch: int = BATCH) -> int:
     """Return how many rows go into one call; rows cut at multiples of it give the same bits."""
-    return max(1, batch // evaluations_of(features, paths))
+    each = evaluations_of(features, paths, batch)
+    return max(1, min(batch // each, CELLS_MAX // (each * features)))
 
 
-def plan(
-    features: int, paths: int, background: int, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def paths_at_once(features: int, paths: int, batch: int = BATCH) -> int:
+    """Return how many paths of a row go into one call: all of them, unless it is wide.
+
+    Raises:
+        InvalidRequestError: there are more features than one path can be walked through.
+    """
+    if features > FEATURES_MAX:
+        raise InvalidRequestError(
+            f"{features} inputs are too many to explain by permutation paths; at most "
+            f"{FEATURES_MAX} are"
+        )
+    stops = max(1, 2 * (features - 1))
+    return max(1, min(paths, batch // stops, CELLS_MAX // (stops * features)))
+
+
+def plan(features: int, paths: int, background: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the paths to walk, from the seed alone.
 
     Returns:
-        masks bool [paths * 2 * (features - 1), features], true where the row's own value stands;
-        the background row of each path [paths]; each feature's place in its order [paths,
+        the background row of each path [paths], and each feature's place in its order [paths,
         features].
     """
     generator = np.random.default_rng(seed)
     orders = np.stack([generator.permutation(features) for _ in range(paths)])
     rounds = -(-paths // background)
     chosen = np.concatenate([generator.permutation(background) for _ in range(rounds)])[:paths]
-    place = np.argsort(orders, axis=1)
-    forward = place[:, None, :] < np.arange(1, features)[None, :, None]
-    masks = np.stack([forward, ~forward], axis=1).reshape(-1, features)
-    return masks, chosen, place
+    return chosen, np.argsort(orders, axis=1)
 
 
 def _gains(

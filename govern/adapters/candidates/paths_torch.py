@@ -39,26 +39,39 @@ def explain(
         device: where the model is.
     """
     count, features = rows.shape
-    masks, chosen, place = shapley.plan(features, paths, len(background), seed)
-    mask, order = (torch.from_numpy(array).to(device) for array in (masks, place))
+    chosen, places = shapley.plan(features, paths, len(background), seed)
+    place = torch.from_numpy(places).to(device)
     behind = torch.from_numpy(background.astype(np.float32)).to(device)
-    at_background = function(behind).double()[torch.from_numpy(chosen).to(device)]
-    start = behind[torch.from_numpy(chosen).to(device)].repeat_interleave(2 * (features - 1), 0)
+    picked = torch.from_numpy(chosen).to(device)
+    at_background = function(behind).double()[picked]
     given = torch.from_numpy(rows.astype(np.float32)).to(device)
-    step, found = shapley.rows_at_once(features, paths, batch), []
+    step = shapley.rows_at_once(features, paths, batch)
+    block, found = shapley.paths_at_once(features, paths, batch), []
     for low in range(0, count, step):
-        part = given[low : low + step]
-        mixed = torch.where(mask[None], part[:, None, :], start[None]).reshape(-1, features)
-        asked = function(torch.cat([mixed, part])).double()
-        walked = asked[: len(mixed)].reshape(len(part), paths, 2, features - 1)
+        part, walked = given[low : low + step], []
+        for first in range(0, paths, block):
+            some = slice(first, first + block)
+            mixed = _mixed(torch, part, place[some], behind[picked[some]])
+            asked = function(torch.cat([mixed, part])).double()
+            walked.append(asked[: len(mixed)].reshape(len(part), -1, 2, features - 1))
         output = asked[len(mixed) :]
-        gains = _gains(torch, walked, output, at_background, order)
+        gains = _gains(torch, torch.cat(walked, dim=1), output, at_background, place)
         errors = gains.std(dim=1, correction=1) / paths**0.5
         found.append([each.cpu().numpy() for each in (gains.mean(dim=1), errors, output)])
     values, errors, output = (np.concatenate(column) for column in zip(*found, strict=True))
-    evaluations = count * shapley.evaluations_of(features, paths) + len(background)
+    evaluations = count * shapley.evaluations_of(features, paths, batch) + len(background)
     base = float(at_background.mean().cpu())
     return shapley.Attributions(values, errors, base, output, evaluations)
+
+
+def _mixed(torch: Any, part: Any, place: Any, behind: Any) -> Any:
+    """Return every stop of some paths of some rows [rows * paths * 2 * (features - 1), features]."""
+    features = place.shape[1]
+    steps = torch.arange(1, features, device=place.device)
+    forward = place[:, None, :] < steps[None, :, None]
+    mask = torch.stack([forward, ~forward], dim=1).reshape(-1, features)
+    start = behind.repeat_interleave(2 * (features - 1), 0)
+    return torch.where(mask[None], part[:, None, :], start[None]).reshape(-1, features)
 
 
 def _gains(torch: Any, walked: Any, output: Any, at_background: Any, order: Any) -> Any:

@@ -93,6 +93,19 @@ def test_paths_on_the_models_own_device_are_those_of_the_host(network: Any) -> N
     assert found.values[:12].tobytes() == again.values.tobytes()  # three rows go into one batch
 
 
+def test_paths_of_a_wide_table_are_walked_in_blocks_on_the_device_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from govern.adapters.candidates import paths_torch
+
+    function = lambda rows: torch.sigmoid(rows[:, 0] * rows[:, 1])  # noqa: E731
+    told = {"paths": 40, "seed": 3, "batch": 65_536, "torch": torch, "device": "cpu"}
+    whole = paths_torch.explain(function, ROWS[:5], ROWS[20:40], **told)
+    monkeypatch.setattr(shapley, "CELLS_MAX", 30)
+    found = paths_torch.explain(function, ROWS[:5], ROWS[20:40], **told)
+    assert found.values == pytest.approx(whole.values, abs=1e-6) and found.errors == pytest.approx(whole.errors, abs=1e-6)
+
+
 def test_the_explanation_of_a_torch_candidate_says_where_its_paths_were_walked(network: Any) -> None:
     frame, labels = pd.DataFrame(ROWS[:60], columns=["a", "b"]), np.arange(60) % 2
     people = pd.DataFrame({"race": np.where(labels, "x", "y")})

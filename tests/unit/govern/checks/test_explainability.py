@@ -13,6 +13,7 @@ from govern.checks import explainability, shapley
 from govern.checks import explained as explained_rows
 from govern.checks import explanation_quality as quality
 from govern.checks.registry import CheckData, Model, Outcome
+from govern.errors import InvalidRequestError
 
 
 class Additive:
@@ -66,6 +67,23 @@ def test_values_are_within_their_stated_error_of_the_exact_ones() -> None:
     true = np.stack([exact(function, row, data.background) for row in data.rows[:12]])
     assert (np.abs(found.values - true) <= 4 * found.errors + 1e-6).all()
     assert np.abs(found.values - true).max() < 0.01
+
+
+def test_a_wide_table_is_explained_in_calls_of_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, model, sizes = table(), Additive(), []
+
+    def function(rows: np.ndarray) -> np.ndarray:
+        sizes.append(rows.size)
+        return model.predict(rows)[1].astype(float)
+
+    whole = shapley.explain(function, data.rows[:5], data.background, paths=100, seed=3)
+    monkeypatch.setattr(shapley, "CELLS_MAX", 1000)
+    sizes.clear()
+    found = shapley.explain(function, data.rows[:5], data.background, paths=100, seed=3)
+    assert found.values.tobytes() == whole.values.tobytes() and found.output.tobytes() == whole.output.tobytes()
+    assert max(sizes) <= 1000 + 4 and found.evaluations == sum(sizes) / 4
+    with pytest.raises(InvalidRequestError, match="2001 inputs are too many to explain"):
+        shapley.rows_at_once(2001, 400)
 
 
 def test_a_table_without_race_is_explained() -> None:
