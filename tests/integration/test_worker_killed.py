@@ -25,7 +25,8 @@ from govern.services.operations import GPU_CHECK_JOB
 from govern.settings import Settings
 from govern.worker.tasks import kinds
 from tests.support import workers
-from tests.support.check_home import CheckHome
+from tests.support.check_home import CARD, CheckHome
+from tests.support.home import ADA
 
 pytestmark = pytest.mark.integration
 class Slow(BaseHTTPRequestHandler):
@@ -183,16 +184,15 @@ def test_jobs_for_cuda_wait_for_a_worker_that_has_it(queued: Served) -> None:
 
 def test_a_model_whose_own_card_asks_for_cuda_is_queued_for_it(queued: Served) -> None:
     card = {"format": "remote", "device": "cuda", "inputs": [{"columns": ["a"]}], "server": {}}
-    checked = queued.checked
-    candidate = checked.register({"model.json": json.dumps(card).encode()}, queued.evaluation, "on-cuda")
-    broken = checked.register({"model.json": b"{"}, queued.evaluation, "broken")
-    kind = {}
-    for digest in (candidate, broken):
-        (job,) = checked.command("check", "run", digest, "--by", "ada@bank.example", "--check", "data")["jobs"]
+    operations, kinds_of = queued.checked.opened().operations, []
+    for name, data in (("on-cuda", json.dumps(card).encode()), ("no-card", b"{")):
+        told = {**CARD, "name": name, "evaluation": queued.evaluation}
+        digest = operations.register_candidate(told, {"model.json": data}, ADA)
+        (job,) = operations.run_checks(digest, ["data"], ADA)
         found = queued.records.job(job)
         assert found is not None and queued.records.cancel_job(job)
-        kind[digest] = found.kind
-    assert kind == {candidate: GPU_CHECK_JOB, broken: "check"}
+        kinds_of.append(found.kind)
+    assert kinds_of == [GPU_CHECK_JOB, "check"]
 
 
 def test_time_left_follows_from_rows_and_time_passed(queued: Served) -> None:
