@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from govern.errors import MalformedError
 
 SAMPLES_MAX = 100_000
-KINDS = ("inference", "refusal", "error", "timeout", "cancelled", "stream-close")
+KINDS = ("inference", "refusal", "error", "timeout", "cancelled", "stream-close", "probe")
 _SAMPLE = re.compile(r"(govern_gate_[a-z_]+)(?:\{([^{}]*)\})? ([0-9.e+-]+)")
 _LABEL = re.compile(r'([a-z]+)="([^"]*)"')
 Labels = frozenset[tuple[str, str]]

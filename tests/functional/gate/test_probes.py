@@ -28,6 +28,7 @@ from tests.support.gate_lab import (
     infer_body,
     onnx_model,
 )
+from tests.support.home import govern_here
 
 BODIES = [infer_body(2, 0.25), infer_body(1, -1.0)]
 
@@ -196,3 +197,15 @@ def test_probes_that_the_model_does_not_answer_are_not_signed(lab: GateLab, tmp_
     file.write_text(text)
     with pytest.raises(GovernError):
         answered(Home(lab), Asked(lab.digest, DEPLOYMENT, "onnx", None, 1e-5), file)
+
+
+def test_probes_count_in_the_log_and_at_the_upstream(lab: GateLab, server: Server) -> None:
+    with lab.gate(server.upstream.port, environment={"GOVERN_GATE_PUBLISH_SECONDS": "0.05"}) as gate:
+        assert infer(gate).status == 200
+
+        def agree() -> bool:
+            counted = ["--upstream", f"{DEPLOYMENT}={len(server.upstream.requests)}"]
+            address = f"http://127.0.0.1:{gate.port}"
+            return govern_here(lab.home, "log", "reconcile", "--gate", address, *counted).returncode == 0
+
+        wait_until(agree, "gate, log and upstream counted the same")
