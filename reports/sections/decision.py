@@ -105,7 +105,11 @@ def _figures(p: Parts, caption: str, found: Sequence[Line]) -> Table:
             Cell(_number(p, line.figures[0]), line.evidence if line.figures[0] is not None else ()),
             p.t.interval(line.figures[1], line.figures[2]) if line.figures[1] is not None else "",
             _number(p, line.figures[3]),
-            Cell(_outcome(p, line), line.evidence, SIGN.get(line.status)),
+            Cell(
+                _outcome(p, line),
+                line.evidence if line.figures[0] is None else (),
+                SIGN.get(line.status),
+            ),
         ]
         for line in found
     ]
