@@ -8,7 +8,7 @@ T ?=
 WORKERS ?= logical
 SIDE_BY_SIDE := -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup setup-test demo up test check bench soak integrations clean
+.PHONY: help setup setup-test demo up test check bench screenshots soak integrations clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -34,6 +34,9 @@ check: setup-test ## Lint, types, import contracts, documents
 
 bench: setup-test ## Run the benchmarks (ONLY=gate for one group); writes bench.json
 	@$(PY) -m tests.bench.run $(ONLY)
+
+screenshots: setup-test ## Take pictures of the demo's portal into docs/images
+	@$(PY) scripts/screenshots.py
 
 soak: setup-test ## The long fuzz, crash and load runs
 	@$(PY) -m pytest tests/soak -m soak $(T)

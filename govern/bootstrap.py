@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -19,18 +20,22 @@ from govern.adapters.jobs_celery import make_nudge
 from govern.adapters.key_home import KeyHome
 from govern.adapters.keys_files import KeyFiles, gate_origin, lineage_origin
 from govern.adapters.log_files import LogFiles
+from govern.adapters.notice_sending import NoticeSender
 from govern.adapters.pack_files import load_packs
 from govern.adapters.sql.records import Records
 from govern.adapters.trust_in_force import TrustInForce
-from govern.errors import NotFoundError, StorageError
-from govern.services import keying
+from govern.errors import InvalidRequestError, NotFoundError, StorageError
+from govern.services import keying, notifying
 from govern.services.anchoring import Anchored, anchor_all
 from govern.services.indexing import catch_up
+from govern.services.notifying import Channels, Notice
 from govern.services.operations import Operations
 from govern.services.recording import Recorder
 from govern.settings import Settings
 from govern.transparency.trust import TrustRoot
 from govern.transparency.trust_file import GATE, gate_role
+
+LOG = logging.getLogger(__name__)
 
 
 def utc_now() -> datetime:
@@ -173,9 +178,64 @@ def open_application(settings: Settings, *, migrate: bool = False) -> Applicatio
         snapshot_seconds=settings.snapshot_seconds,
         published_only=settings.published_only,
         gate_counts=lambda: count_gates(gate_folders(home, names["domain"])),
+        tell=_tell(records, open_channels(settings), settings.portal_address),
     )
     recorder.renew = _Renewal(force, keys, log, recorder, operations)
     return Application(settings, records, blobs, log, keys, operations)
+
+
+def open_channels(settings: Settings) -> Channels:
+    """Return where notices go.
+
+    Raises:
+        InvalidRequestError: ``GOVERN_NOTIFY_FILE`` cannot be read.
+    """
+    path = settings.notify_file
+    if path is None:
+        return Channels()
+    try:
+        with path.open("rb") as file:
+            data = file.read(notifying.FILE_BYTES_MAX)
+    except OSError as error:
+        raise InvalidRequestError(f"GOVERN_NOTIFY_FILE: {error.strerror}: {path.name}") from None
+    return notifying.read_channels(data, lambda name: (path.parent / name).read_text("utf-8"))
+
+
+def _tell(records: Records, channels: Channels, address: str) -> Callable[[notifying.Event], None]:
+    """Return what keeps the notices of an event; the worker sends them."""
+    if channels == Channels():
+        return lambda _: None
+    return lambda event: _keep_notices(records, channels, address, event)
+
+
+def _keep_notices(
+    records: Records, channels: Channels, address: str, event: notifying.Event
+) -> None:
+    """Keep an event's notices; what is on record stays done where that fails."""
+    try:
+        people = records.list_people()
+        records.add_notices(
+            notifying.notices_for(event, channels, people, address=address, now=utc_now())
+        )
+    except StorageError as error:
+        LOG.error("nobody is told of %s: %s", event.kind, error)
+
+
+def send_notices(application: Application) -> int:
+    """Send what is due, and what ends soon; return how many were delivered."""
+    channels, records = open_channels(application.settings), application.records
+    if channels == Channels():
+        return 0
+    for event in notifying.expiry_events(records.list_admissions(status="active"), utc_now()):
+        _keep_notices(records, channels, application.settings.portal_address, event)
+    sender = NoticeSender(channels, utc_now)
+    return notifying.send_due(records, sender, now=utc_now(), tell=_log_notice)
+
+
+def _log_notice(notice: Notice, error: str | None) -> None:
+    level = logging.INFO if error is None else logging.WARNING
+    outcome = "sent" if error is None else f"not sent: {error}"
+    LOG.log(level, "notice %s (%s by %s): %s", notice.id, notice.event, notice.channel, outcome)
 
 
 def gate_folders(home: Path, domain: str) -> list[tuple[Path, str]]:

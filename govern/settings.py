@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from govern.errors import InvalidRequestError
 
@@ -39,6 +40,9 @@ SETTINGS = (
         "shard_evaluations", "500000", "evaluations of a model that one shard of a check may take"
     ),
     Setting("snapshot_seconds", "60", "how long a gate may rely on one snapshot"),
+    Setting("portal_address", "", "the portal as browsers know it, https://… ; empty: any"),
+    Setting("notify_file", "", "JSON about a mail server and webhooks; empty: nobody is told"),
+    Setting("oidc_file", "", "JSON about an OpenID Connect provider; empty: passwords alone"),
 )
 
 
@@ -58,6 +62,9 @@ class Settings:
     passphrase_file: Path | None = None
     queues: tuple[str, ...] = ()
     shard_evaluations: int = 500_000
+    portal_address: str = ""
+    oidc_file: Path | None = None
+    notify_file: Path | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -91,12 +98,27 @@ class Settings:
             anchor_seconds=_number(value, "anchor_seconds"),
             monitor_seconds=_number(value, "monitor_seconds", least=0),
             passphrase_file=Path(value["passphrase_file"]) if value["passphrase_file"] else None,
+            portal_address=_address(value["portal_address"]),
+            oidc_file=Path(value["oidc_file"]) if value["oidc_file"] else None,
+            notify_file=Path(value["notify_file"]) if value["notify_file"] else None,
         )
 
 
 def shipped_policies() -> Path:
     """Return the folder of packs that come with govern."""
     return Path(__file__).resolve().parent.parent / "policies"
+
+
+def _address(text: str) -> str:
+    """Return an address without a path: scheme, host and port."""
+    parts = urlsplit(text)
+    local = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
+    whole = parts.hostname and parts.path in ("", "/") and not parts.query and not parts.username
+    if text and not (whole and (parts.scheme == "https" or local)):
+        raise InvalidRequestError(
+            f"GOVERN_PORTAL_ADDRESS is https:// and a name, with a port if need be, not {text!r}"
+        )
+    return text.rstrip("/")
 
 
 def _queues(text: str) -> tuple[str, ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from govern.adapters.first_keys import Organisation
 
 DOMAIN = "bank.example"
-ADA, EVAN, ROSA, TOMAS, NADIA, PRIYA, CARL, COLE = (
+ADA, EVAN, ROSA, TOMAS, NADIA, PRIYA, CARL, COLE, OLGA = (
     f"{name}@{DOMAIN}"
-    for name in ("ada", "evan", "rosa", "tomas", "nadia", "priya", "carl", "cole")
+    for name in ("ada", "evan", "rosa", "tomas", "nadia", "priya", "carl", "cole", "olga")
 )
 SERVICE = f"govern@{DOMAIN}"
 NAMES = {
@@ -17,8 +17,9 @@ NAMES = {
     TOMAS: ("Tomas Reviewer", ("reviewer",)),
     NADIA: ("Nadia Reviewer", ("reviewer",)),
     PRIYA: ("Priya Platform", ("platform",)),
-    CARL: ("Carl Compliance", ("compliance", "auditor")),
+    CARL: ("Carl Compliance", ("compliance",)),
     COLE: ("Cole Compliance", ("compliance",)),
+    OLGA: ("Olga Auditor", ("auditor",)),
 }
 PASSWORD = "demo-only-password"  # noqa: S105 — shown on the demo's sign-in page
 DEPLOYMENT = "mortgage-approval"

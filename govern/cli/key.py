@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -12,6 +12,8 @@ from govern.cli.output import JsonOption, new_app, opened, show_done, show_rows
 
 if TYPE_CHECKING:
     from govern.adapters.key_home import KeyHome
+    from govern.transparency.passkey import Passkey
+    from govern.transparency.signer import PublicKey
     from govern.transparency.verify import VerifiedStatement
 
 app = new_app(
@@ -179,23 +181,36 @@ def init(
 @app.command()
 def enrol(
     person: Annotated[str, typer.Argument(help="The reviewer's address.")],
-    public_key: Annotated[Path, typer.Argument(help="SSH public key, such as id_ed25519.pub.")],
+    public_key: Annotated[
+        Path | None, typer.Argument(help="SSH public key, such as id_ed25519.pub.")
+    ] = None,
+    passkey: Annotated[
+        str | None,
+        typer.Option("--passkey", metavar="ID", help="Key id of a passkey made in the portal."),
+    ] = None,
     root_keys: RootOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Name a reviewer's own SSH key: from now on her or his votes need its signature too.
+    """Name a reviewer's own key: from now on her or his votes need its signature too.
 
     Example: govern key enrol rosa@bank.example rosa.pub
     """
     from govern.bootstrap import utc_now
+    from govern.errors import InvalidRequestError
     from govern.services import keying
     from govern.transparency.signer import key_id
     from govern.transparency.sshsig import read_ssh_public_key
 
-    key = read_ssh_public_key(_read(public_key).decode("utf-8", "replace"))
+    if (public_key is None) == (passkey is None):
+        raise InvalidRequestError("give either an SSH public key or --passkey")
+    key, used = (
+        _passkey(person, passkey)
+        if passkey
+        else (read_ssh_public_key(_read(public_key or Path()).decode("utf-8", "replace")), None)
+    )
 
     def change(data: bytes, home: KeyHome) -> bytes:
-        return keying.enrol(data, person, key, home, now=utc_now())
+        return keying.enrol(data, person, key, home, now=utc_now(), passkey=used)
 
     version = _change(change, root_keys, None)
     show_done(
@@ -204,6 +219,25 @@ def enrol(
         {"person": person, "key": key_id(key), "version": version},
         as_json=as_json,
     )
+
+
+def _passkey(person: str, text: str) -> tuple[PublicKey, Passkey]:
+    """Return a passkey that this person made in the portal."""
+    from base64 import b64decode
+
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    from govern.errors import InvalidRequestError
+    from govern.transparency.passkey import Passkey
+
+    with opened() as application:
+        row = application.records.passkey(text)
+    if row.email != person:
+        raise InvalidRequestError(
+            f"the passkey {row.key_id[:19]}… is {row.email}'s, not {person}'s"
+        )
+    key = cast("PublicKey", load_der_public_key(b64decode(row.public_key)))
+    return key, Passkey(row.rp_id, row.origin, row.device_bound, row.aaguid)
 
 
 @app.command()

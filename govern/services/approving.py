@@ -92,6 +92,7 @@ def vote(
     comment: str,
     evidence_read: Sequence[str] = (),
     sign: Callable[[bytes], str] | None = None,
+    review: Mapping[str, Any] | None = None,
 ) -> VerifiedStatement:
     """Record one reviewer's vote on a decision.
 
@@ -103,13 +104,14 @@ def vote(
         evidence_read: digests of the statements that were opened.
         sign: signs the ballot with a key of the reviewer's own and returns an SSHSIG
             signature; needed where the trust file names such a key.
+        review: how the review went (``govern.services.reviewing.review_facts``), if known.
 
     Raises:
         RefusedError: the person may not vote, and why.
         ConflictError: the decision was replaced, or is a denial that nobody can approve.
     """
     evidence, _ = under_review(recorder, decision)
-    words = _words(recorder, evidence, approver, choice, comment, evidence_read)
+    words = _words(recorder, evidence, approver, choice, comment, evidence_read, review)
     if sign is not None:
         return _record_signed(recorder, evidence, words, sign(ballot(words)))
     if signs_alone(recorder.trust, approver):
@@ -126,6 +128,7 @@ def prepare(
     choice: str,
     comment: str,
     evidence_read: Sequence[str] = (),
+    review: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the predicate of a vote cast now; nothing is recorded.
 
@@ -133,7 +136,7 @@ def prepare(
         RefusedError, ConflictError: see ``vote``.
     """
     evidence, _ = under_review(recorder, decision)
-    return _words(recorder, evidence, approver, choice, comment, evidence_read)
+    return _words(recorder, evidence, approver, choice, comment, evidence_read, review)
 
 
 def cast(recorder: Recorder, words: Mapping[str, Any], signature: str) -> VerifiedStatement:
@@ -163,6 +166,7 @@ def _words(
     choice: str,
     comment: str,
     evidence_read: Sequence[str],
+    review: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     _require_may(evidence, approver, choice, comment)
     assert evidence.decision is not None
@@ -175,6 +179,7 @@ def _words(
         "comment": comment,
         "evidence_read": sorted(evidence_read),
         "approved_at": format_time(recorder.clock()),
+        **({"review": dict(review)} if review else {}),
     }
 
 

@@ -7,10 +7,12 @@ questions to reviewers) is not rebuilt; back the database up for those.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
-from govern.errors import CompletenessError, EvidenceError
+from govern.domain import predicates
+from govern.domain.assembling import StatementIndex, load_admission
+from govern.errors import CompletenessError, EvidenceError, RevokedKeyError, VerificationError
 from govern.transparency.bundle import entry_body, parse_bundle
 from govern.transparency.checkpoint import Checkpoint
 from govern.transparency.trust import TrustRoot
@@ -41,8 +43,13 @@ class Index(Protocol):
     def put_statement(self, statement: VerifiedStatement) -> None:
         """Index a statement; again changes nothing."""
 
-    def reindex(self, statements: Iterable[VerifiedStatement]) -> int:
-        """Throw the index away and rebuild it; return how many were read."""
+    def reindex(self, statements: Iterable[VerifiedStatement], void: Iterable[str] = ()) -> int:
+        """Throw the index away and rebuild it; return how many were read.
+
+        Args:
+            statements: all of them.
+            void: admissions that rest on a void statement.
+        """
 
 
 def read_statements(
@@ -81,7 +88,30 @@ def rebuild(
     Raises:
         VerificationError: see ``read_statements``.
     """
-    return index.reindex(list(read_statements(log, trust, progress=progress)))
+    statements = list(read_statements(log, trust, progress=progress))
+    return index.reindex(statements, resting_on_void(statements, trust))
+
+
+def resting_on_void(statements: Sequence[VerifiedStatement], trust: TrustRoot) -> list[str]:
+    """Return the digests of admissions that count themselves and rest on what is void."""
+    if not any(item.void for item in statements):
+        return []
+    index = StatementIndex(statements)
+    return [
+        item.digest
+        for item in index.of_kind(predicates.ADMISSION)
+        if _rests_on_void(index, item.digest, trust)
+    ]
+
+
+def _rests_on_void(index: StatementIndex, admission: str, trust: TrustRoot) -> bool:
+    try:
+        load_admission(index, admission, trust)
+    except RevokedKeyError:
+        return True
+    except VerificationError:
+        return False  # Whoever loads it is told why; the index only follows revoked keys.
+    return False
 
 
 def catch_up(log: BundledLog, index: Index, trust: TrustRoot) -> int:

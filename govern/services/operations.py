@@ -27,6 +27,7 @@ from govern.services import (
     waiving,
 )
 from govern.services.exporting import export_evidence
+from govern.services.notifying import Event
 from govern.services.ports import Blobs, Store, Suspend
 from govern.services.recording import Recorder
 from govern.services.report_form import ReportForm
@@ -57,6 +58,7 @@ class Operations(Voting):
         snapshot_seconds: how long a snapshot may be relied on.
         published_only: decide only under packs that were published.
         gate_counts: counts the records of every gate on disk.
+        tell: is told what happened, to notify people and systems.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Operations(Voting):
         snapshot_seconds: int = serving.SNAPSHOT_SECONDS,
         published_only: bool = False,
         gate_counts: recalling.Counts = tuple,
+        tell: Callable[[Event], None] = lambda _: None,
     ) -> None:
         self.recorder = recorder
         self.store = self.records = store
@@ -83,6 +86,7 @@ class Operations(Voting):
         self._snapshot_seconds = snapshot_seconds
         self._published_only = published_only
         self.gate_counts = gate_counts
+        self.tell = tell
 
     def register_candidate(
         self, card: Mapping[str, Any], files: Mapping[str, bytes], by: str
@@ -258,9 +262,12 @@ class Operations(Voting):
         return self._change(admission, predicates.REVOCATION, by, reason)
 
     def _change(self, admission: str, kind: str, by: str, reason: str) -> str:
-        return approving.change_admission(
-            self.recorder, admission, kind, by=by, reason=reason
-        ).digest
+        made = approving.change_admission(self.recorder, admission, kind, by=by, reason=reason)
+        name = predicates.name_of(kind)
+        subject = f"{by} recorded a {name} of an admission: {reason}"
+        about = {"admission": admission, "statement": made.digest, "by": by, "reason": reason}
+        self.tell(Event(name, subject, about, "/deployments", key=made.digest))
+        return made.digest
 
     def recall(
         self,

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from govern.domain import predicates
 from govern.domain.ballot import OWN_SIGNATURE, reviewer_role, signs_alone
 from govern.errors import MalformedError, SignatureError
+from govern.services.ports import OwnKeys
 from govern.services.recording import Recorder
 from govern.transparency.digest import digest_of
-from govern.transparency.passkey import Passkey
 from govern.transparency.signer import spki
 from govern.transparency.sshsig import SshSignature, parse_sshsig
 from govern.transparency.trust import TrustRoot
-
-
-@dataclass(frozen=True, slots=True)
-class OwnKeys:
-    """How a person signs votes now.
-
-    Args:
-        needed: a vote counts only with a signature of the person's own.
-        passkeys: key id to what the trust file says of each current passkey.
-        ssh: ids of the current SSH keys.
-    """
-
-    needed: bool
-    passkeys: dict[str, Passkey]
-    ssh: tuple[str, ...]
 
 
 def own_keys(trust: TrustRoot, person: str, now: datetime) -> OwnKeys:

@@ -17,6 +17,7 @@ from govern.domain.gate_tally import Tally
 from govern.policy.document import Pack
 from govern.services.report_form import ReportForm
 from govern.transparency.encoding import parse_time
+from govern.transparency.passkey import Passkey
 
 ROLES = ("author", "validator", "reviewer", "compliance", "platform", "auditor", "admin")
 JOB_STATES = ("queued", "leased", "split", "done", "failed", "cancelled")
@@ -133,6 +134,7 @@ class RequestMessage:
     kind: str
     text: str
     at: str
+    addressee: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,45 @@ class ApiToken:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnKeys:
+    """How a person signs votes now, as the trust file says.
+
+    Args:
+        needed: a vote counts only with a signature of the person's own.
+        passkeys: key id to what the trust file says of each current passkey.
+        ssh: ids of the current SSH keys.
+    """
+
+    needed: bool = False
+    passkeys: Mapping[str, Passkey] = field(default_factory=dict)
+    ssh: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyRow:
+    """A passkey that someone made in the portal; the trust file says whether it counts.
+
+    Args:
+        key_id: digest of the public key.
+        credential: the id by which a browser finds it, base64url.
+        public_key: DER SubjectPublicKeyInfo, base64.
+        attestation: the form in which the authenticator spoke for itself, such as ``packed``.
+    """
+
+    key_id: str
+    email: str
+    name: str
+    credential: str
+    public_key: str
+    rp_id: str
+    origin: str
+    device_bound: bool
+    aaguid: str
+    attestation: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class Suspend:
     """Suspend what a recall touches: why, in whose name, or only say what would happen."""
 
@@ -235,8 +276,24 @@ class Store(Protocol):
         requested_by: str,
         requested_at: str,
         tier: str,
+        expires_at: str | None = None,
     ) -> str:
         """Open an approval request."""
+
+    def add_message(
+        self,
+        request_id: str,
+        *,
+        author: str,
+        kind: str,
+        text: str,
+        at: str,
+        addressee: str | None = None,
+    ) -> str:
+        """Keep what was said about a request."""
+
+    def messages_for(self, request_id: str) -> list[RequestMessage]:
+        """Return what was said about a request, oldest first."""
 
     def request(self, request_id: str) -> ApprovalRequest | None:
         """Return an approval request."""
@@ -268,8 +325,31 @@ class Actions(Protocol):
         vote: str,
         comment: str,
         evidence_read: Sequence[str],
+        *,
+        review: Mapping[str, Any] | None = None,
     ) -> str:
         """Record a vote (``approve``, ``reject`` or ``dissent``); return its digest."""
+
+    def say(self, request_id: str, by: str, kind: str, text: str, to: str | None = None) -> str:
+        """Keep a question, answer, call for changes, recusal or delegation; return its id."""
+
+    def own_keys(self, person: str) -> OwnKeys:
+        """Return the keys with which a person signs votes herself."""
+
+    def prepare_vote(
+        self,
+        request_id: str,
+        approver_email: str,
+        vote: str,
+        comment: str,
+        evidence_read: Sequence[str],
+        *,
+        review: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Return a vote's words, for the reviewer to sign; nothing is recorded."""
+
+    def cast_vote(self, request_id: str, words: Mapping[str, Any], signature: str) -> str:
+        """Record a prepared vote with its reviewer's own signature; return its digest."""
 
     def request_approval(self, candidate: str, by: str, expected: str | None = None) -> str:
         """Ask reviewers about the newest decision; return the request's id."""

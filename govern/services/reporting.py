@@ -211,6 +211,7 @@ def _approval(item: VerifiedStatement) -> dict[str, Any]:
     return {
         "statement": item.digest,
         **{key: predicate[key] for key in copied},
+        **({"review": predicate["review"]} if "review" in predicate else {}),
         "roles": [predicate["role"]],
     }
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from govern.domain import predicates
 from govern.domain.closure import committed_by
 from govern.errors import NotFoundError
-from govern.services import ports
+from govern.services import ports, reviewing
 from govern.services.viewing_lineage import (
     View,
     dependencies,
@@ -302,8 +302,11 @@ def approval_queue(records: ReadRecords, now: datetime, state: str = "open") -> 
         decision = decision_view(statement)
         votes = vote_views(records.statements_for(request.candidate, "approval"), decision)
         cast = [vote for vote in votes if not vote["void"]]
+        messages = records.messages_for(request.id)
         found.append(
             {
+                "stepped_back": reviewing.stepped_back(messages),
+                "handed_to": reviewing.handed_to(messages),
                 "request": request,
                 "candidate": candidate,
                 "decision": decision,
@@ -328,6 +331,9 @@ def approval_view(records: ReadRecords, request_id: str, viewer: str, now: datet
     view = candidate_view(records, request.candidate, now)
     reviewed = decision_view(records.statement(request.decision))
     votes = [vote for vote in view["votes"] if vote.get("decision") == request.decision]
+    messages = records.messages_for(request_id)
+    opened = records.evidence_opened(request_id, viewer)
+    shown = [row["digest"] for row in (reviewed or {}).get("evidence", [])]
     view |= {
         "request": request,
         "decision": reviewed,
@@ -335,8 +341,11 @@ def approval_view(records: ReadRecords, request_id: str, viewer: str, now: datet
         and reviewed is not None
         and view["decision"]["digest"] != reviewed["digest"],
         "votes": votes,
-        "messages": records.messages_for(request_id),
-        "opened": records.evidence_opened(request_id, viewer),
+        "messages": messages,
+        "stepped_back": reviewing.stepped_back(messages),
+        "handed_to": reviewing.handed_to(messages),
+        "opened": {key: at for key, at in opened.items() if key != request.decision},
+        "review": reviewing.review_facts(opened, shown, request.decision, now),
         "concerns": [] if reviewed is None else reviewed["reasons"] + reviewed["waived"],
     }
     barred_by = dict(view["barred"])

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from govern.domain.evidence import decision_digest
 from govern.errors import ConflictError, NotFoundError, RefusedError
-from govern.services import approving, tracing
-from govern.services.own_keys import OwnKeys, own_keys
-from govern.services.ports import ApprovalRequest, Store
+from govern.services import approving, reviewing, tracing
+from govern.services.notifying import Event
+from govern.services.own_keys import own_keys
+from govern.services.ports import ApprovalRequest, OwnKeys, Store
 from govern.services.recording import Recorder
-from govern.transparency.encoding import format_time
+from govern.services.reviewing import REQUEST_DAYS
+from govern.transparency.encoding import format_time, parse_time
 from govern.transparency.verify import VerifiedStatement
 
 
@@ -26,6 +29,7 @@ class Voting:
 
     recorder: Recorder
     store: Store
+    tell: Callable[[Event], None]
 
     def request_approval(self, candidate: str, by: str, expected: str | None = None) -> str:
         """Put the newest decision to reviewers; return the request's id.
@@ -50,14 +54,19 @@ class Voting:
             )
         if value["outcome"] == "deny":
             raise ConflictError("the decision is deny; there is nothing to approve")
-        return self.store.add_request(
+        made = self.store.add_request(
             candidate=candidate,
             decision=decision.digest,
             decision_digest=own,
             requested_by=by,
             requested_at=format_time(self.recorder.clock()),
             tier=str(value["approvals"]["tier"]),
+            expires_at=format_time(self.recorder.clock() + timedelta(days=REQUEST_DAYS)),
         )
+        subject = f"{by} asks for approval of a {value['approvals']['tier']}-tier candidate."
+        about = {"request": made, "candidate": candidate, "decision": decision.digest, "by": by}
+        self.tell(Event("request", subject, about, f"/approvals/{made}", key=made))
+        return made
 
     def approve(
         self,
@@ -67,9 +76,11 @@ class Voting:
         comment: str,
         evidence_read: Sequence[str],
         sign: Callable[[bytes], str] | None = None,
+        *,
+        review: Mapping[str, Any] | None = None,
     ) -> str:
         """Record a vote (``approve``, ``reject`` or ``dissent``); return its digest."""
-        request = self._open_request(request_id)
+        request = self._reviewed_by(request_id, approver_email)
         statement = approving.vote(
             self.recorder,
             request.decision,
@@ -78,6 +89,7 @@ class Voting:
             comment=comment,
             evidence_read=evidence_read,
             sign=sign,
+            review=review,
         )
         return self._counted(request, statement)
 
@@ -92,6 +104,8 @@ class Voting:
         vote: str,
         comment: str,
         evidence_read: Sequence[str],
+        *,
+        review: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Return a vote's words, for the reviewer to sign; nothing is recorded.
 
@@ -100,11 +114,12 @@ class Voting:
         """
         return approving.prepare(
             self.recorder,
-            self._open_request(request_id).decision,
+            self._reviewed_by(request_id, approver_email).decision,
             approver=approver_email,
             choice=vote,
             comment=comment,
             evidence_read=evidence_read,
+            review=review,
         )
 
     def cast_vote(self, request_id: str, words: Mapping[str, Any], signature: str) -> str:
@@ -119,7 +134,7 @@ class Voting:
             RefusedError: the signature does not count, or the person may not vote any more.
             ConflictError: the words are about another request, or too old.
         """
-        request = self._open_request(request_id)
+        request = self._reviewed_by(request_id, str(words.get("approver")))
         if words.get("decision") != request.decision:
             raise ConflictError("the signed words are about another decision than this request")
         return self._counted(request, approving.cast(self.recorder, words, signature))
@@ -132,7 +147,24 @@ class Voting:
             self.store.set_request_state(request.id, "rejected")
         elif evidence.admission_problem() is None and choice == "approve":
             self.store.set_request_state(request.id, "approved", expected="open")
+        self._tell_vote(request, vote)
         return vote.digest
+
+    def _tell_vote(self, request: ApprovalRequest, vote: VerifiedStatement) -> None:
+        choice, by = vote.statement.predicate["vote"], vote.signer
+        about = {"request": request.id, "candidate": request.candidate, "by": by, "vote": choice}
+        path, told = f"/approvals/{request.id}", (request.requested_by,)
+        subject = f"{by} voted {choice} on your request."
+        self.tell(Event("vote", subject, about, path, told, key=vote.digest))
+        now = self.store.request(request.id)
+        if now is not None and now.state != request.state:
+            self._tell_closed(request, now.state, by)
+
+    def _tell_closed(self, request: ApprovalRequest, state: str, by: str) -> None:
+        about = {"request": request.id, "candidate": request.candidate, "state": state, "by": by}
+        subject = f"Your approval request is now: {state}."
+        path, told = f"/approvals/{request.id}", (request.requested_by,)
+        self.tell(Event("closed", subject, about, path, told, key=f"{request.id} {state}"))
 
     def withdraw_request(self, request_id: str, by: str) -> None:
         """Withdraw an open request.
@@ -144,10 +176,66 @@ class Voting:
             raise RefusedError(f"{by} did not ask for this approval and cannot withdraw it")
         self.store.set_request_state(request_id, "withdrawn")
 
+    def say(self, request_id: str, by: str, kind: str, text: str, to: str | None = None) -> str:
+        """Keep what was said about a request, and do what it asks for; return its id.
+
+        Args:
+            request_id: the approval request.
+            by: who says it.
+            kind: one of ``reviewing.MESSAGE_KINDS``; ``changes`` closes the request.
+            text: why, or what.
+            to: whom the review is handed to, where ``kind`` is ``delegation``.
+
+        Raises:
+            RefusedError: only a reviewer who takes part may say this, or not to this person.
+        """
+        request = self._open_request(request_id)
+        if kind in reviewing.REVIEWERS_ALONE:
+            self._reviewed_by(request_id, by)
+            if not self.recorder.trust.has_role(by, "reviewer"):
+                raise RefusedError(f"{by} is not a reviewer in the trust file")
+        if kind == reviewing.DELEGATION:
+            self._require_delegable(request, by, to or "")
+        made = self.store.add_message(
+            request_id,
+            author=by,
+            kind=kind,
+            text=text,
+            at=format_time(self.recorder.clock()),
+            addressee=to if kind == reviewing.DELEGATION else None,
+        )
+        if kind == reviewing.CHANGES:
+            self.store.set_request_state(request.id, "changes")
+            self._tell_closed(request, "changes", by)
+        return made
+
+    def _require_delegable(self, request: ApprovalRequest, by: str, to: str) -> None:
+        evidence, _ = approving.under_review(self.recorder, request.decision)
+        reasons = reviewing.delegation_refusals(
+            by,
+            to,
+            reviewers=self.recorder.trust.roles.get("reviewer", ()),
+            barred=evidence.barred(),
+            messages=self.store.messages_for(request.id),
+        )
+        if reasons:
+            raise RefusedError(f"the review cannot be handed on: {reasons[0]}", reasons)
+
+    def _reviewed_by(self, request_id: str, person: str) -> ApprovalRequest:
+        """Return an open request that this person has not stepped back from."""
+        request = self._open_request(request_id)
+        why = reviewing.stepped_back(self.store.messages_for(request_id)).get(person)
+        if why:
+            raise RefusedError(f"{person} {why} and takes no part in this review", [why])
+        return request
+
     def _open_request(self, request_id: str) -> ApprovalRequest:
         request = self.store.request(request_id)
         if request is None:
             raise NotFoundError(f"no approval request {request_id}")
         if request.state not in ("open", "approved"):
             raise ConflictError(f"the approval request is {request.state}")
+        if request.expires_at and self.recorder.clock() >= parse_time(request.expires_at):
+            self.store.set_request_state(request.id, "expired", expected=request.state)
+            raise ConflictError(f"the approval request expired at {request.expires_at}; ask again")
         return request

@@ -139,6 +139,7 @@ def _check_facts(facts: Mapping[str, Any], index: StatementIndex) -> None:
     for row in facts["approvals"]:
         vote = index.get(str(row["statement"]), "a vote").statement.predicate
         _same({key: row[key] for key in _VOTE}, {key: vote[key] for key in _VOTE}, "a vote")
+        _same(row.get("review"), vote.get("review"), "how a review went")
     if facts["admission"] is not None:
         row = facts["admission"]
         said = index.get(str(row["statement"]), "the admission").statement.predicate

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import os
 import secrets
 import sys
@@ -18,8 +19,10 @@ from waitress.server import create_server
 
 from govern.adapters.files import write_durably
 from govern.bootstrap import Application, open_application
-from govern.errors import GovernError, StorageError, VerificationError
+from govern.errors import GovernError, InvalidRequestError, StorageError, VerificationError
+from govern.services.single_sign_on import FILE_BYTES_MAX, Provider, read_provider
 from govern.settings import Settings
+from govern.web import timing
 from govern.web.app import create_app
 from govern.web.config import WebSettings
 
@@ -29,6 +32,8 @@ THREADS = 8
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until stopped; return the exit code."""
     options = _parser().parse_args(arguments)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    timing.LOG.setLevel(logging.INFO)
     try:
         opened = open_application(Settings.from_environment(os.environ))
     except GovernError as error:
@@ -38,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         app = create_app(opened.operations, _settings(opened, options.demo_logins))  # type: ignore[arg-type]
         app.before_request(lambda: _renew(opened))
         server = create_server(app, host=options.host, port=options.port, threads=THREADS)
+    except GovernError as error:
+        print(f"govern web: {error}", file=sys.stderr)
+        return error.exit_code
     except OSError as error:
         print(f"govern web: port {options.port} cannot be used: {error.strerror}", file=sys.stderr)
         return 1
@@ -74,7 +82,21 @@ def _settings(opened: Application, demo_logins: Path | None) -> WebSettings:
         home=opened.home,
         cookie_secure=not demo_logins,
         demo_logins=logins,
+        origin=opened.settings.portal_address,
+        provider=_provider(opened.settings.oidc_file),
     )
+
+
+def _provider(path: Path | None) -> Provider | None:
+    if path is None:
+        return None
+    try:
+        with path.open("rb") as file:
+            return read_provider(
+                file.read(FILE_BYTES_MAX), lambda name: (path.parent / name).read_text("utf-8")
+            )
+    except OSError as error:
+        raise InvalidRequestError(f"GOVERN_OIDC_FILE: {error.strerror}: {path.name}") from None
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from govern.web import errors, headers
+from govern.web import errors, headers, timing
 from govern.web.api import (
     actions,
     evaluating,
@@ -17,7 +17,17 @@ from govern.web.api import (
 )
 from govern.web.auth import Doors
 from govern.web.config import UPLOAD_BYTES_MAX, WebServices, WebSettings
-from govern.web.portal import deployments, inventory, logs, people, review, signing_in, words
+from govern.web.portal import (
+    deployments,
+    inventory,
+    logs,
+    passkeys,
+    people,
+    review,
+    signing_in,
+    single_sign_on,
+    words,
+)
 
 
 def create_app(services: WebServices, settings: WebSettings) -> Flask:
@@ -38,11 +48,13 @@ def create_app(services: WebServices, settings: WebSettings) -> Flask:
     )
     app.extensions["govern"] = (services, settings)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    timing.register(app)
     doors = Doors(app)
     doors.open(probes.blueprint, "probes tell counts and no names")
     doors.open(openapi.blueprint, "the description of the API holds no data")
     doors.open(published.blueprint, "logs and snapshots are signed and meant to be read by all")
     doors.open(signing_in.blueprint, "one must be able to sign in")
+    doors.open(single_sign_on.blueprint, "one must be able to come back from the provider")
     doors.token(reading.blueprint, "read")
     doors.token(evaluating.blueprint, "read")
     doors.token(actions.blueprint, "write")
@@ -53,6 +65,8 @@ def create_app(services: WebServices, settings: WebSettings) -> Flask:
     doors.session(review.blueprint)
     doors.session(deployments.blueprint)
     doors.session(people.blueprint)
+    doors.session(passkeys.blueprint)
+    single_sign_on.register(app, settings.provider)
     errors.register(app)
     headers.register(app)
     words.register(app)

@@ -10,6 +10,7 @@ from typing import Protocol
 from govern.adapters.sql.records import Records
 from govern.policy.document import Pack
 from govern.services.ports import Actions
+from govern.services.single_sign_on import Provider
 
 FORM_BYTES_MAX = 256 << 10
 UPLOAD_BYTES_MAX = 512 << 20
@@ -38,6 +39,9 @@ class WebSettings:
         organisation: whose portal this is.
         demo_logins: e-mail to password, shown on the sign-in page of the demo only.
         verify_command: how a reader checks a file, with ``{file}``.
+        origin: the portal's address as browsers know it, such as
+            ``https://govern.bank.example``; empty: as each request says.
+        provider: who else says who people are (OpenID Connect); None: passwords alone.
     """
 
     secret_key: bytes
@@ -46,3 +50,5 @@ class WebSettings:
     organisation: str = "bank.example"
     demo_logins: Mapping[str, str] = field(default_factory=dict)
     verify_command: str = "govern verify {file} --trust trust.json"
+    origin: str = ""
+    provider: Provider | None = None

@@ -34,7 +34,7 @@ def nudge() -> int:
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def _begin(**_: object) -> None:
     def sweep() -> None:
-        from govern.worker.tasks import anchor_gates, jobs_wait, settle_lineage
+        from govern.worker.tasks import anchor_gates, jobs_wait, send_notices, settle_lineage
 
         anchor_at = time.monotonic() + _settings.anchor_seconds
         settle_at = 0.0
@@ -47,6 +47,7 @@ def _begin(**_: object) -> None:
             if time.monotonic() >= anchor_at:
                 anchor_at = time.monotonic() + _settings.anchor_seconds
                 anchor_gates(_settings)
+            send_notices(_settings)
             threading.Event().wait(SWEEP_SECONDS)
 
     threading.Thread(target=sweep, daemon=True, name="sweep").start()

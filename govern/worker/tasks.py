@@ -102,6 +102,14 @@ def watch_deployments(settings: Settings) -> None:
             LOG.error("%s was not watched: %s", name, error)
 
 
+def send_notices(settings: Settings) -> None:
+    """Send the notices that are due; trouble is logged, and the worker lives."""
+    try:
+        bootstrap.send_notices(application(settings))
+    except GovernError as error:
+        LOG.error("notices were not sent: %s", error)
+
+
 def run_waiting_jobs(settings: Settings) -> int:
     """Run jobs until none can be leased; return how many were run."""
     opened, count = application(settings), 0

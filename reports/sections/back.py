@@ -1,5 +1,8 @@
 """Sections 14 to 22: people, waivers, incidents, changes, limits, evidence, verification, words."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from reports.document import (
     Block,
     Cell,
@@ -10,6 +13,8 @@ from reports.document import (
     Section,
 )
 from reports.parts import SIGN, Parts, table
+
+STAMP_SECONDS = 60
 
 
 def back(p: Parts) -> list[Section]:
@@ -47,6 +52,10 @@ def _approvals(p: Parts) -> Section:
     ]
     if len(votes) > 200:
         blocks.append(Paragraph(p.t("approvals.further", count=p.t.number(len(votes) - 200))))
+    quick, kept = rubber_stamps(votes)
+    if kept:
+        count = {"quick": p.t.number(quick), "kept": p.t.number(kept)}
+        blocks.append(Paragraph(p.t("approvals.stamps", **count)))
     blocks += [
         Paragraph(p.t("approvals.refused", by=r.get("by"), reason=r.get("reason")))
         for r in p.rows("approval_request.refused")
@@ -67,6 +76,13 @@ def _approvals(p: Parts) -> Section:
             )
         )
     return p.section("approvals", blocks, new_page=True)
+
+
+def rubber_stamps(votes: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+    """Return how many votes look unread, and of how many it was kept how the review went."""
+    kept = [vote["review"] for vote in votes if isinstance(vote.get("review"), dict)]
+    quick = [one for one in kept if one["seconds"] < STAMP_SECONDS or one["opened"] == 0]
+    return len(quick), len(kept)
 
 
 def _list(p: Parts, key: str, names: tuple[str, ...]) -> Section:

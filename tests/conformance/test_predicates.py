@@ -112,7 +112,7 @@ def test_fields_of_a_page_are_all_fields_recorded(
         predicates.APPROVAL, predicates.ADMISSION, predicates.DATASET, predicates.KEY_EVENT,
     ):  # fmt: skip
         for predicate in statements[kind]:
-            sometimes = {"own_signature"} if kind == predicates.APPROVAL else set()
+            sometimes = {"own_signature", "review"} if kind == predicates.APPROVAL else set()
             assert set(predicate) | sometimes == set(SCHEMAS[kind]["properties"])
 
 

@@ -21,15 +21,19 @@ from dossier_workshop import (
 )
 from forging import begin, finish
 
+from govern.adapters.sql.records import Records
 from govern.domain import predicates
 from govern.domain.assembling import StatementIndex, load_admission, load_candidate, standing
 from govern.domain.snapshot import open_snapshot
 from govern.errors import ExpiredError, RevokedKeyError, UntrustedSignerError
 from govern.services.approving import admission_status
 from govern.services.exporting import admitted_layouts
+from govern.services.indexing import rebuild
 from govern.services.remembering import recorded_decisions
 from govern.services.serving import snapshot_document
 from govern.services.tracing import statements_about
+from govern.transparency.canonical import parse_json
+from govern.transparency.trust_file import current_key
 from govern.transparency.verify import verify_bundle
 from govern.verifier.dossier import verify_dossier
 from govern.verifier.what import verify_statement
@@ -89,6 +93,24 @@ def test_an_admission_that_rests_on_a_void_vote_serves_no_more(tmp_path: Path) -
     assert admitted_layouts(shop.recorder, shop.keys.sign_layout) == {}
     assert list(recorded_decisions(StatementIndex(shop.recorder.every()), shop.trust))
     assert admission_status(shop.recorder, item.admission) == "revoked"
+
+
+def test_the_tables_show_an_admission_that_rests_on_void_votes_as_void(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path / "shop")
+    item, old = begin(shop), current_key(parse_json(shop.trust_bytes), "ca").id
+    since = shop.now
+    for by in (ROSA, TOMAS):
+        shop.record_vote(item, by)
+    shop.rotate("ca")
+    shop.admit(item)
+    records = Records.open(tmp_path / "govern.db", migrate=True)
+    rebuild(shop.log, records, shop.trust)
+    assert [row.status for row in records.list_admissions()] == ["active"]
+    shop.revoke(old, since=since)
+    rebuild(shop.log, records, shop.trust)
+    assert [row.status for row in records.list_admissions()] == ["void"]
+    assert [row.status for row in records.list_candidates().rows] == ["allow"]
+    records.close()
 
 
 def test_a_void_admission_does_not_bring_back_the_one_before(tmp_path: Path) -> None:

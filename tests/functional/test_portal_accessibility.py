@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 AXE = Path(__file__).parents[1] / "conformance" / "node_modules" / "axe-core" / "axe.min.js"
 PAGES = (
     "/", "/candidates", "/approvals", "/deployments", "/log", "/packs", "/reports", "/people",
-    "/account",
+    "/account", "/notices",
 )  # fmt: skip
 READ = """
 async () => {

@@ -10,6 +10,7 @@ from typing import Any
 from govern.adapters.sql.records import Records
 from govern.domain import predicates
 from govern.errors import RefusedError
+from govern.services.ports import OwnKeys
 from govern.services.report_form import ReportForm
 from govern.transparency.canonical import canonical_json
 from govern.transparency.digest import digest_of
@@ -47,12 +48,21 @@ class FakeServices:
         return digest(repr(call))
 
     def approve(
-        self, request_id: str, approver_email: str, vote: str, comment: str, evidence_read: Any
+        self, request_id: str, approver_email: str, vote: str, comment: str, evidence_read: Any,
+        *, review: Any = None,
     ) -> str:
         """Refuse the author; note the rest."""
         if approver_email == mail("ada"):
             raise RefusedError("ada cannot approve", ["separation of duties", "not a reviewer"])
         return self._note("approve", request_id, approver_email, vote, comment, evidence_read)
+
+    def own_keys(self, person: str) -> OwnKeys:
+        """Return that nobody has a key of their own."""
+        return OwnKeys()
+
+    def say(self, request_id: str, by: str, kind: str, text: str, to: str | None = None) -> str:
+        """Note."""
+        return self._note("say", request_id, by, kind, text, to)
 
     def request_approval(self, candidate: str, by: str, expected: str | None = None) -> str:
         """Note."""
@@ -281,9 +291,9 @@ def candidate_story(
     ).digest
 
 
-def build(home: Path) -> FakeServices:
-    """Fill a database under ``home`` and return services over it."""
-    records = Records.open(home / "govern.db", migrate=True)
+def build(home: Path, url: str | None = None) -> FakeServices:
+    """Fill a database under ``home``, or at ``url``, and return services over it."""
+    records = Records.open(url or home / "govern.db", migrate=True)
     for name, roles in PEOPLE.items():
         records.put_person(mail(name), name=name.title(), roles=roles, password=PASSWORD)
     scribe = Scribe()

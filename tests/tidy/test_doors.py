@@ -27,6 +27,8 @@ OPEN = {
     "signing_in.do_sign_in",
     "signing_in.set_up",
     "signing_in.do_set_up",
+    "single_sign_on.leave",
+    "single_sign_on.come_back",
 }
 VALUES = {
     "digest": digest("mortgage-approval"),

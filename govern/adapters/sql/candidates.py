@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_
+from sqlalchemy import ColumnElement, func
 from sqlmodel import col, select
 
+from govern.adapters.sql.indexing import add_candidate
 from govern.adapters.sql.rows import plain
+from govern.adapters.sql.searching import LAST, words_of
 from govern.adapters.sql.sessions import Database
-from govern.adapters.sql.tables import AdmissionTable, CandidateTable
+from govern.adapters.sql.tables import AdmissionTable, CandidateTable, CandidateTermTable
 from govern.errors import InvalidRequestError
 from govern.services.ports import AdmissionRow, CandidatePage, CandidateRow
 
 PAGE_SIZE_MAX = 200
 QUERY_CHARS_MAX = 200
-SORTS: dict[str, ColumnElement[Any]] = {
-    "name": col(CandidateTable.name).asc(),
-    "-name": col(CandidateTable.name).desc(),
-    "registered_at": col(CandidateTable.registered_at).asc(),
-    "-registered_at": col(CandidateTable.registered_at).desc(),
-    "tier": col(CandidateTable.tier).asc(),
-    "status": col(CandidateTable.status).asc(),
-    "owner": col(CandidateTable.owner).asc(),
+_DIGEST = col(CandidateTable.digest)
+_AT = col(CandidateTable.registered_at)
+# The digest settles ties in the direction of the sort, so that an index gives the order.
+SORTS: dict[str, tuple[ColumnElement[Any], ...]] = {
+    "name": (col(CandidateTable.name).asc(), _DIGEST.asc()),
+    "-name": (col(CandidateTable.name).desc(), _DIGEST.desc()),
+    "registered_at": (_AT.asc(), _DIGEST.asc()),
+    "-registered_at": (_AT.desc(), _DIGEST.desc()),
+    "tier": (col(CandidateTable.tier).asc(), _AT.asc(), _DIGEST.asc()),
+    "status": (col(CandidateTable.status).asc(), _AT.asc(), _DIGEST.asc()),
+    "owner": (col(CandidateTable.owner).asc(), _DIGEST.asc()),
 }
 
 
@@ -33,7 +38,7 @@ class CandidateRecords(Database):
         """Insert or replace an inventory line; ``put_statement`` does so by itself."""
         values = {name: getattr(row, name) for name in row.__dataclass_fields__}
         with self.writing() as session:
-            session.merge(CandidateTable(**values))
+            add_candidate(session, CandidateTable(**values))
 
     def candidate(self, digest: str) -> CandidateRow | None:
         """Return one inventory line."""
@@ -63,7 +68,7 @@ class CandidateRecords(Database):
         """Search the inventory.
 
         Args:
-            query: part of a name, owner, author or digest.
+            query: beginnings of parts of a name, owner, author or digest; all must fit.
             status: only this status.
             tier: only this risk tier.
             sort: a key of ``SORTS``.
@@ -80,15 +85,16 @@ class CandidateRecords(Database):
                 f"pages start at 1, hold 1 to {PAGE_SIZE_MAX} lines; a query has at most "
                 f"{QUERY_CHARS_MAX} characters"
             )
-        where = _conditions(query.strip(), status, tier)
-        found = select(CandidateTable).where(*where)
-        found = found.order_by(SORTS[sort], col(CandidateTable.digest))
+        where = _conditions(query, status, tier)
+        found = select(CandidateTable.digest).where(*where).order_by(*SORTS[sort])
         count = select(func.count()).select_from(CandidateTable).where(*where)
         with self.reading() as session:
             total = session.exec(count).one()
-            rows = session.exec(found.offset((page - 1) * size).limit(size))
-            plain_rows = tuple(plain(row, CandidateRow) for row in rows)
-        return CandidatePage(plain_rows, total, page, size)
+            # Digests first, from the index alone: a late page reads no rows before it.
+            digests = list(session.exec(found.offset((page - 1) * size).limit(size)))
+            rows = session.exec(select(CandidateTable).where(_DIGEST.in_(digests)))
+            by_digest = {row.digest: plain(row, CandidateRow) for row in rows}
+        return CandidatePage(tuple(by_digest[one] for one in digests), total, page, size)
 
     def admission(self, digest: str) -> AdmissionRow | None:
         """Return one admission."""
@@ -125,11 +131,10 @@ class CandidateRecords(Database):
 
 def _conditions(query: str, status: str | None, tier: str | None) -> list[ColumnElement[bool]]:
     where: list[ColumnElement[bool]] = []
-    if query:
-        columns = (CandidateTable.name, CandidateTable.owner, CandidateTable.author)
-        parts = [func.lower(col(item)).contains(query.lower(), autoescape=True) for item in columns]
-        parts.append(col(CandidateTable.digest).startswith(query, autoescape=True))
-        where.append(or_(*parts))
+    for word in words_of(query):
+        term = col(CandidateTermTable.term)
+        fitting = select(CandidateTermTable.candidate).where(term >= word, term < word + LAST)
+        where.append(_DIGEST.in_(fitting))
     if status:
         where.append(col(CandidateTable.status) == status)
     if tier:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from govern.adapters.sql.timing import watch
 from govern.errors import InvalidRequestError
 
 BUSY_TIMEOUT_MS = 15_000
@@ -38,16 +39,19 @@ def open_engine(url: str) -> Engine:
         raise InvalidRequestError("the database URL cannot be read") from None
     backend = parsed.get_backend_name()
     if backend in ("postgresql", "postgres"):
-        return create_engine(
+        server = create_engine(
             parsed.set(drivername="postgresql+psycopg"),
             pool_pre_ping=True,
             pool_recycle=POOL_RECYCLE_SECONDS,
         )
+        watch(server)
+        return server
     if backend != "sqlite":
         raise InvalidRequestError(f"expected a sqlite or postgresql URL, got {backend}")
     engine = create_engine(parsed)
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
+    watch(engine)
     return engine
 
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
+from govern.adapters.sql.searching import terms_of
 from govern.adapters.sql.tables import (
     AdmissionTable,
     ApprovalRequestTable,
     ApprovalTable,
     CandidateTable,
+    CandidateTermTable,
 )
 from govern.domain import predicates
 from govern.transparency.encoding import format_time
@@ -31,7 +34,8 @@ def index_statement(session: Session, item: VerifiedStatement) -> None:
 def _candidate(session: Session, item: VerifiedStatement, card: Mapping[str, Any]) -> None:
     if session.get(CandidateTable, item.statement.subject) is not None:
         return
-    session.add(
+    add_candidate(
+        session,
         CandidateTable(
             digest=item.statement.subject,
             name=_text(card, "name", 200),
@@ -44,8 +48,18 @@ def _candidate(session: Session, item: VerifiedStatement, card: Mapping[str, Any
             status="registered",
             registered_at=_text(card, "registered_at", 32) or format_time(item.proven_at),
             statement=item.digest,
-        )
+        ),
     )
+
+
+def add_candidate(session: Session, row: CandidateTable) -> None:
+    """Insert or replace an inventory line, with what it is found by."""
+    session.merge(row)
+    session.execute(
+        delete(CandidateTermTable).where(col(CandidateTermTable.candidate) == row.digest)
+    )
+    terms = sorted(terms_of(row.digest, row.name, row.owner, row.author))
+    session.add_all(CandidateTermTable(term=term, candidate=row.digest) for term in terms)
 
 
 def _text(card: Mapping[str, Any], key: str, characters_max: int) -> str:
@@ -116,29 +130,38 @@ def _admission(session: Session, item: VerifiedStatement, value: Mapping[str, An
 
 def _change(status: str) -> Callable[[Session, VerifiedStatement, Mapping[str, Any]], None]:
     def apply(session: Session, _: VerifiedStatement, value: Mapping[str, Any]) -> None:
-        row = session.get(AdmissionTable, str(value.get("admission")))
-        if row is None or row.status == "revoked":  # A revocation is final.
-            return
-        row.status = status
-        session.add(row)
-        session.flush()
-        others = select(AdmissionTable.status).where(AdmissionTable.candidate == row.candidate)
-        states = set(session.exec(others))
-        if "active" in states:
-            _set_candidate(session, row.candidate, "admitted")
-        elif "suspended" in states:
-            _set_candidate(session, row.candidate, "suspended")
-        else:
-            _set_candidate(session, row.candidate, None)
+        _set_admission(session, str(value.get("admission")), status)
 
     return apply
 
 
-def _waiver_revocation(session: Session, item: VerifiedStatement, value: Mapping[str, Any]) -> None:
+def void_admission(session: Session, digest: str) -> None:
+    """Mark an admission that rests on a void statement."""
+    _set_admission(session, digest, "void")
+
+
+def _set_admission(session: Session, digest: str, status: str) -> None:
+    row = session.get(AdmissionTable, digest)
+    if row is None or row.status == "revoked":  # A revocation is final.
+        return
+    row.status = status
+    session.add(row)
+    session.flush()
+    others = select(AdmissionTable.status).where(AdmissionTable.candidate == row.candidate)
+    states = set(session.exec(others))
+    if "active" in states:
+        _set_candidate(session, row.candidate, "admitted")
+    elif "suspended" in states:
+        _set_candidate(session, row.candidate, "suspended")
+    else:
+        _set_candidate(session, row.candidate, None)
+
+
+def _waiver_revocation(session: Session, _: VerifiedStatement, value: Mapping[str, Any]) -> None:
     """Revoke in the index the admissions that rested on the waiver."""
     resting = value.get("admissions")
     for admission in resting if isinstance(resting, list) else []:
-        _change("revoked")(session, item, {"admission": admission})
+        _set_admission(session, str(admission), "revoked")
 
 
 def _set_candidate(session: Session, digest: str, status: str | None) -> None:

@@ -44,12 +44,14 @@ class PeopleRecords(Database):
         """Create or change a person; a password of None keeps the present one.
 
         Raises:
-            InvalidRequestError: not an address, an unknown role, or a short password.
+            InvalidRequestError: not an address, an unknown role, roles that exclude each
+                other, or a short password.
         """
         email = _address(email)
         unknown = sorted(set(roles) - set(ROLES))
         if unknown:
             raise InvalidRequestError(f"unknown role {unknown[0]!r:.40}; roles: {', '.join(ROLES)}")
+        _require_apart(roles)
         hashed = None if password is None else hash_password(password)
         with self.writing() as session:
             row = session.get(PersonTable, email)
@@ -202,6 +204,14 @@ def hash_password(password: str) -> str:
             f"a password has {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters"
         )
     return _hasher.hash(password)
+
+
+def _require_apart(roles: Sequence[str]) -> None:
+    """Refuse roles that one person does not hold together."""
+    if "admin" in roles and "reviewer" in roles:
+        raise InvalidRequestError("an admin cannot approve, so nobody is admin and reviewer")
+    if "auditor" in roles and len(set(roles)) > 1:
+        raise InvalidRequestError("an auditor changes nothing, so holds no other role")
 
 
 def _verify(hashed: str | None, password: str) -> bool:

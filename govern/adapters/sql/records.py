@@ -12,13 +12,23 @@ from govern.adapters.sql.candidates import CandidateRecords
 from govern.adapters.sql.engine import open_engine, sqlite_url
 from govern.adapters.sql.jobs import JobRecords
 from govern.adapters.sql.migrate import current_revision, head_revision, upgrade_engine
+from govern.adapters.sql.notices import NoticeRecords
+from govern.adapters.sql.passkeys import PasskeyRecords
 from govern.adapters.sql.people import PeopleRecords
 from govern.adapters.sql.reviews import ReviewRecords
 from govern.adapters.sql.statements import StatementRecords
 from govern.errors import StorageError
 
 
-class Records(StatementRecords, CandidateRecords, JobRecords, ReviewRecords, PeopleRecords):
+class Records(
+    StatementRecords,
+    CandidateRecords,
+    JobRecords,
+    ReviewRecords,
+    PeopleRecords,
+    PasskeyRecords,
+    NoticeRecords,
+):
     """Data access for services, web and worker; safe to share between threads."""
 
     @classmethod

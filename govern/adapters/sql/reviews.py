@@ -18,9 +18,9 @@ from govern.adapters.sql.tables import (
 )
 from govern.errors import ConflictError, InvalidRequestError
 from govern.services.ports import REQUEST_STATES, ApprovalRequest, ApprovalRow, RequestMessage
+from govern.services.reviewing import MESSAGE_KINDS
 
 MESSAGE_CHARS_MAX = 10_000
-MESSAGE_KINDS = ("question", "answer", "changes", "recusal")
 
 
 class ReviewRecords(Database):
@@ -102,8 +102,17 @@ class ReviewRecords(Database):
         with self.reading() as session:
             return [plain(row, ApprovalRow) for row in session.exec(query)]
 
-    def add_message(self, request_id: str, *, author: str, kind: str, text: str, at: str) -> str:
-        """Keep a question, an answer or a call for changes with a request."""
+    def add_message(
+        self,
+        request_id: str,
+        *,
+        author: str,
+        kind: str,
+        text: str,
+        at: str,
+        addressee: str | None = None,
+    ) -> str:
+        """Keep what was said about a request; ``addressee`` is whom a review is handed to."""
         if kind not in MESSAGE_KINDS or not text.strip() or len(text) > MESSAGE_CHARS_MAX:
             raise InvalidRequestError(
                 f"write 1 to {MESSAGE_CHARS_MAX} characters as {', '.join(MESSAGE_KINDS)}"
@@ -115,6 +124,7 @@ class ReviewRecords(Database):
             kind=kind,
             text=text.strip(),
             at=at,
+            addressee=addressee,
         )
         with self.writing() as session:
             session.add(row)

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import delete, func
 from sqlmodel import Session, col, select
 
-from govern.adapters.sql.indexing import index_statement
+from govern.adapters.sql.indexing import index_statement, void_admission
 from govern.adapters.sql.sessions import Database
 from govern.adapters.sql.tables import (
     AdmissionTable,
     ApprovalTable,
     CandidateTable,
+    CandidateTermTable,
     StatementTable,
     SubjectTable,
 )
@@ -22,7 +23,14 @@ from govern.services.ports import StoredStatement
 from govern.transparency.encoding import format_time
 from govern.transparency.verify import VerifiedStatement
 
-_REBUILT = (AdmissionTable, ApprovalTable, CandidateTable, SubjectTable, StatementTable)
+_REBUILT = (
+    AdmissionTable,
+    ApprovalTable,
+    CandidateTermTable,
+    CandidateTable,
+    SubjectTable,
+    StatementTable,
+)
 
 
 class StatementRecords(Database):
@@ -36,12 +44,13 @@ class StatementRecords(Database):
                 if counts(statement):
                     index_statement(session, statement)
 
-    def reindex(self, statements: Iterable[VerifiedStatement]) -> int:
+    def reindex(self, statements: Iterable[VerifiedStatement], void: Iterable[str] = ()) -> int:
         """Rebuild the index tables from statements; return how many were read.
 
         Args:
             statements: all of them, verified; they are applied in log order. Requests, jobs
                 and people are left alone.
+            void: admissions that rest on a void statement; they serve no more.
         """
         ordered = sorted(statements, key=lambda item: item.log_index)
         with self.writing() as session:
@@ -53,6 +62,8 @@ class StatementRecords(Database):
                 if counts(item):
                     index_statement(session, item)
                 session.flush()
+            for digest in void:
+                void_admission(session, digest)
         return len(ordered)
 
     def bundle(self, digest: str) -> bytes | None:

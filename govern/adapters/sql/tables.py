@@ -9,6 +9,8 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Column, Index, LargeBinary, Text
 from sqlmodel import Field, SQLModel
 
+from govern.adapters.sql.searching import TERM_TYPE
+
 
 def _text(**options: object) -> Column[str]:
     return Column(Text, **options)  # type: ignore[arg-type]
@@ -48,18 +50,39 @@ class CandidateTable(SQLModel, table=True):
     __tablename__ = "candidates"
 
     digest: str = Field(primary_key=True, max_length=71)
-    name: str = Field(index=True, max_length=200)
+    name: str = Field(max_length=200)
     version: str = Field(max_length=100)
-    owner: str = Field(index=True, max_length=320)
+    owner: str = Field(max_length=320)
     author: str = Field(max_length=320)
-    tier: str = Field(index=True, max_length=32)
+    tier: str = Field(max_length=32)
     domain: str = Field(max_length=64)
     intended_use: str = Field(sa_column=_text(nullable=False))
-    status: str = Field(index=True, max_length=16)
-    registered_at: str = Field(index=True, max_length=32)
+    status: str = Field(max_length=16)
+    registered_at: str = Field(max_length=32)
     statement: str = Field(max_length=71)
     outcome: str | None = Field(default=None, max_length=16)
     decided_at: str | None = Field(default=None, max_length=32)
+
+    __table_args__ = tuple(
+        Index(f"ix_candidates_{'_'.join(columns)}", *columns)
+        for columns in (
+            ("name", "digest"),
+            ("owner", "digest"),
+            ("registered_at", "digest"),
+            ("tier", "registered_at", "digest"),
+            ("status", "registered_at", "digest"),
+            ("status", "tier", "registered_at", "digest"),
+        )
+    )
+
+
+class CandidateTermTable(SQLModel, table=True):
+    """What the inventory's search finds candidates by (index)."""
+
+    __tablename__ = "candidate_terms"
+
+    term: str = Field(sa_column=Column(TERM_TYPE, primary_key=True))
+    candidate: str = Field(primary_key=True, index=True, max_length=71)
 
 
 class JobTable(SQLModel, table=True):
@@ -118,6 +141,7 @@ class RequestMessageTable(SQLModel, table=True):
     kind: str = Field(max_length=16)
     text: str = Field(sa_column=_text(nullable=False))
     at: str = Field(max_length=32)
+    addressee: str | None = Field(default=None, max_length=320)
 
 
 class EvidenceOpenedTable(SQLModel, table=True):
@@ -190,6 +214,44 @@ class ApiTokenTable(SQLModel, table=True):
     created_at: str = Field(max_length=32)
     expires_at: int = Field(sa_column=Column(BigInteger, nullable=False))
     revoked: bool = False
+
+
+class PasskeyTable(SQLModel, table=True):
+    """Passkeys made in the portal; which of them count the trust file says."""
+
+    __tablename__ = "passkeys"
+
+    key_id: str = Field(primary_key=True, max_length=71)
+    email: str = Field(foreign_key="people.email", index=True, max_length=320)
+    name: str = Field(max_length=200)
+    credential: str = Field(max_length=1024)
+    public_key: str = Field(max_length=256)
+    rp_id: str = Field(max_length=253)
+    origin: str = Field(max_length=300)
+    device_bound: bool
+    aaguid: str = Field(max_length=36)
+    attestation: str = Field(max_length=32)
+    created_at: str = Field(max_length=32)
+
+
+class NoticeTable(SQLModel, table=True):
+    """Notices to people and systems, until delivered."""
+
+    __tablename__ = "notices"
+
+    id: str = Field(primary_key=True, max_length=64)
+    event: str = Field(max_length=32)
+    channel: str = Field(max_length=16)
+    target: str = Field(max_length=2000)
+    subject: str = Field(max_length=300)
+    body: str = Field(sa_column=_text(nullable=False))
+    state: str = Field(max_length=16)
+    attempts: int = 0
+    next_us: int = Field(sa_column=Column(BigInteger, nullable=False))
+    created_at: str = Field(max_length=32)
+    error: str | None = Field(default=None, max_length=500)
+
+    __table_args__ = (Index("ix_notices_state_next", "state", "next_us"),)
 
 
 class SnapshotVersionTable(SQLModel, table=True):

@@ -27,7 +27,8 @@ def home() -> str:
     mine = [
         item
         for item in queue
-        if "reviewer" in person().roles and person().email not in item["voted"]
+        if "reviewer" in person().roles
+        and person().email not in (*item["voted"], *item["stepped_back"])
     ]
     deployments = viewing.deployments_view(records, now)
     soon = [

@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 from govern.errors import InvalidRequestError, NotFoundError
 from govern.services.ports import ROLES
 from govern.web.auth import begin_session, person, require_role, services
+from govern.web.portal.passkeys import creation_options, passkeys_possible
 
 blueprint = Blueprint("people", __name__)
 SCOPES = ("read", "write", "lineage", "outcomes")
@@ -25,6 +26,13 @@ def everyone() -> str:
     """Everyone and their roles."""
     require_role("admin", "auditor", "compliance")
     return render_template("people.html", people=services().records.list_people(), roles=ROLES)
+
+
+@blueprint.get("/notices")
+def notices() -> str:
+    """What people and systems were told."""
+    require_role("admin", "auditor", "compliance", "platform")
+    return render_template("notices.html", notices=services().records.list_notices())
 
 
 @blueprint.post("/people")
@@ -45,9 +53,23 @@ def put() -> Response:
 
 @blueprint.get("/account")
 def account() -> str:
-    """One's own roles and tokens."""
-    tokens = services().records.list_tokens(person().email)
-    return render_template("account.html", tokens=tokens, scopes=SCOPES, secret=None)
+    """One's own roles, passkeys and tokens."""
+    return _account(None)
+
+
+def _account(secret: str | None) -> str:
+    records, me = services().records, person()
+    passkeys = records.passkeys_of(me.email)
+    return render_template(
+        "account.html",
+        tokens=records.list_tokens(me.email),
+        scopes=SCOPES,
+        secret=secret,
+        passkeys=passkeys,
+        keys=services().own_keys(me.email),
+        possible=passkeys_possible(),
+        options=creation_options(me, passkeys),
+    )
 
 
 @blueprint.post("/account/password")
@@ -73,8 +95,7 @@ def add_token() -> str:
     _, secret = services().records.add_token(
         person().email, name=request.form.get("name", ""), scopes=scopes, days=int(days)
     )
-    tokens = services().records.list_tokens(person().email)
-    return render_template("account.html", tokens=tokens, scopes=SCOPES, secret=secret)
+    return _account(secret)
 
 
 @blueprint.post("/account/tokens/<token_id>/revoke")

@@ -7,16 +7,24 @@ from datetime import UTC, datetime
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from govern.errors import InvalidRequestError, RefusedError
+from govern.errors import InvalidRequestError, NotFoundError, RefusedError
 from govern.services import viewing
 from govern.services.ports import REQUEST_STATES
 from govern.services.viewing_lineage import View
 from govern.transparency.encoding import format_time
 from govern.web.auth import person, require_role, services, withdraw_own
 from govern.web.portal.inventory import figures_for
+from govern.web.portal.passkeys import signing_page
 
 blueprint = Blueprint("review", __name__)
 ANSWER_CHARS_MIN = 3
+MESSAGE_LABELS = [
+    ("question", "a question"),
+    ("answer", "an answer"),
+    ("changes", "a call for changes, which closes the request"),
+    ("recusal", "my recusal: I take no part"),
+    ("delegation", "handing my review to the person named below"),
+]
 
 
 @blueprint.get("/approvals")
@@ -31,9 +39,32 @@ def approvals() -> str:
 
 @blueprint.get("/approvals/<request_id>")
 def approval(request_id: str) -> str:
-    """Everything a reviewer needs, in reading order."""
-    view = viewing.approval_view(services().records, request_id, person().email, datetime.now(UTC))
-    return render_template("approval.html", view=view, refusal=_refusal(view), **figures_for(view))
+    """Everything a reviewer needs, in reading order; the first look begins the review."""
+    now, records = datetime.now(UTC), services().records
+    found = records.request(request_id)
+    if found is not None and "reviewer" in person().roles:
+        records.note_evidence_opened(
+            request_id,
+            email=person().email,
+            statement=found.decision,
+            at=format_time(now.replace(microsecond=0)),
+        )
+    view = viewing.approval_view(records, request_id, person().email, now)
+    return render_template(
+        "approval.html",
+        view=view,
+        refusal=_refusal(view),
+        others=_others(view),
+        kinds=MESSAGE_LABELS if "reviewer" in person().roles else MESSAGE_LABELS[:2],
+        **figures_for(view),
+    )
+
+
+def _others(view: View) -> list[str]:
+    """Return the reviewers to whom this review may be handed."""
+    out = {person().email, *view["barred"], *view["stepped_back"]}
+    people = services().records.list_people()
+    return [one.email for one in people if "reviewer" in one.roles and one.email not in out]
 
 
 def _refusal(view: View) -> str | None:
@@ -47,22 +78,34 @@ def _refusal(view: View) -> str | None:
         return "An administrator cannot approve."
     if me.email in view["barred"]:
         return f"Separation of duties: {me.email} {view['barred'][me.email]}."
+    if me.email in view["stepped_back"]:
+        return f"{me.email} {view['stepped_back'][me.email]}."
     if any(vote["approver"] == me.email for vote in view["votes"]):
         return "You have voted on this decision."
+    keys = services().own_keys(me.email)
+    if keys.needed and not keys.passkeys:
+        return (
+            "Your votes need a key of your own: `govern approval approve --ssh-key` in a terminal, "
+            "or a passkey, which you make on your account page."
+        )
     return None
 
 
 @blueprint.post("/approvals/<request_id>/vote")
-def vote(request_id: str) -> Response:
-    """Cast a vote, with an answer to every concern."""
+def vote(request_id: str) -> Response | str:
+    """Cast a vote, with an answer to every concern; with a passkey, show what it will sign."""
     require_role("reviewer")
     records, me = services().records, person()
     if "admin" in me.roles:
         raise RefusedError("an administrator cannot approve")
     view = viewing.approval_view(records, request_id, me.email, datetime.now(UTC))
     choice = request.form.get("vote", "")
-    comment = _comment(view, choice)
-    services().approve(request_id, me.email, choice, comment, sorted(view["opened"]))
+    given = (request_id, me.email, choice, _comment(view, choice), sorted(view["opened"]))
+    review = view["review"]
+    keys = services().own_keys(me.email)
+    if keys.passkeys:
+        return signing_page(request_id, services().prepare_vote(*given, review=review), keys, view)
+    services().approve(*given, review=review)
     flash("Your vote is signed and in the log.")
     return redirect(url_for("review.approval", request_id=request_id, _anchor="votes"))
 
@@ -89,14 +132,16 @@ def _comment(view: View, choice: str) -> str:
 
 @blueprint.post("/approvals/<request_id>/messages")
 def message(request_id: str) -> Response:
-    """Ask the author, answer, or ask for changes."""
-    view = viewing.approval_view(services().records, request_id, person().email, datetime.now(UTC))
-    services().records.add_message(
-        view["request"].id,
-        author=person().email,
-        kind=request.form.get("kind", "question"),
-        text=request.form.get("text", ""),
-        at=format_time(datetime.now(UTC).replace(microsecond=0)),
+    """Ask the author, answer, ask for changes, step back, or hand the review on."""
+    kind = request.form.get("kind", "question")
+    if services().records.request(request_id) is None:
+        raise NotFoundError("no approval request has this id")
+    services().say(
+        request_id,
+        person().email,
+        kind,
+        request.form.get("text", ""),
+        request.form.get("to", "").strip() or None,
     )
     flash("Kept with the request.")
     return redirect(url_for("review.approval", request_id=request_id, _anchor="questions"))

@@ -37,6 +37,11 @@ VERDICTS = {
     "withdrawn": ("Withdrawn", "quiet", "–"),
     "void": ("Void", "quiet", "–"),
     "changes": ("Changes asked", "open", "↺"),
+    "enrolled": ("Enrolled", "good", "✓"),
+    "not enrolled": ("Not enrolled yet", "open", "◐"),
+    "waiting": ("Waiting", "open", "◐"),
+    "sent": ("Sent", "good", "✓"),
+    "given up": ("Given up", "bad", "✕"),
     "queued": ("Queued", "quiet", "○"),
     "leased": ("Running", "open", "◔"),
     "split": ("Running in shards", "open", "◔"),
@@ -60,6 +65,7 @@ def register(app: Flask) -> None:
         figure=figure,
         day=day,
         chance=chance,
+        duration=duration,
     )
     app.jinja_env.globals["mark"] = mark
 
@@ -121,6 +127,14 @@ def chance(value: Any) -> str:
 def percent(value: Any, places: int = 1) -> str:
     """Return a share as per cent."""
     return "—" if not isinstance(value, int | float) else f"{100 * value:.{places}f} %"
+
+
+def duration(seconds: int) -> str:
+    """Return a time in the unit that suits it."""
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}{'' if seconds // size == 1 else 's'}"
+    return f"{seconds} second{'' if seconds == 1 else 's'}"
 
 
 def who(email: str | None) -> str:
