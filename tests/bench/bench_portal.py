@@ -31,7 +31,7 @@ from tests.support import world
 from tests.support.postgres import postgres
 from tests.support.statements import digest
 
-CANDIDATES, CHUNK, ROUNDS = 100_000, 10_000, 15
+CANDIDATES, CHUNK, ROUNDS = 100_000, 10_000, 9
 RECORDS = 10_000_000
 STATES = ("registered", "checked", "deny", "review", "allow", "admitted")
 

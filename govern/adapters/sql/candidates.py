@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, func
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from govern.adapters.sql.indexing import add_candidate
 from govern.adapters.sql.rows import plain
@@ -18,16 +19,17 @@ from govern.services.ports import AdmissionRow, CandidatePage, CandidateRow
 PAGE_SIZE_MAX = 200
 QUERY_CHARS_MAX = 200
 _DIGEST = col(CandidateTable.digest)
-_AT = col(CandidateTable.registered_at)
-# The digest settles ties in the direction of the sort, so that an index gives the order.
-SORTS: dict[str, tuple[ColumnElement[Any], ...]] = {
-    "name": (col(CandidateTable.name).asc(), _DIGEST.asc()),
-    "-name": (col(CandidateTable.name).desc(), _DIGEST.desc()),
-    "registered_at": (_AT.asc(), _DIGEST.asc()),
-    "-registered_at": (_AT.desc(), _DIGEST.desc()),
-    "tier": (col(CandidateTable.tier).asc(), _AT.asc(), _DIGEST.asc()),
-    "status": (col(CandidateTable.status).asc(), _AT.asc(), _DIGEST.asc()),
-    "owner": (col(CandidateTable.owner).asc(), _DIGEST.asc()),
+_AT, _NAME = col(CandidateTable.registered_at), col(CandidateTable.name)
+# Columns and whether the order falls. The digest settles ties in the same direction, so that
+# an index gives the order.
+SORTS: dict[str, tuple[tuple[Any, ...], bool]] = {
+    "name": ((_NAME, _DIGEST), False),
+    "-name": ((_NAME, _DIGEST), True),
+    "registered_at": ((_AT, _DIGEST), False),
+    "-registered_at": ((_AT, _DIGEST), True),
+    "tier": ((col(CandidateTable.tier), _AT, _DIGEST), False),
+    "status": ((col(CandidateTable.status), _AT, _DIGEST), False),
+    "owner": ((col(CandidateTable.owner), _DIGEST), False),
 }
 
 
@@ -86,14 +88,15 @@ class CandidateRecords(Database):
                 f"{QUERY_CHARS_MAX} characters"
             )
         where = _conditions(query, status, tier)
-        found = select(CandidateTable.digest).where(*where).order_by(*SORTS[sort])
         count = select(func.count()).select_from(CandidateTable).where(*where)
         with self.reading() as session:
             total = session.exec(count).one()
             # Digests first, from the index alone: a late page reads no rows before it.
-            digests = list(session.exec(found.offset((page - 1) * size).limit(size)))
+            digests = list(session.exec(_page_query(where, sort, page, size, total)))
             rows = session.exec(select(CandidateTable).where(_DIGEST.in_(digests)))
             by_digest = {row.digest: plain(row, CandidateRow) for row in rows}
+        if _from_the_end(page, size, total):
+            digests.reverse()
         return CandidatePage(tuple(by_digest[one] for one in digests), total, page, size)
 
     def admission(self, digest: str) -> AdmissionRow | None:
@@ -127,6 +130,24 @@ class CandidateRecords(Database):
         for row in self.list_admissions(limit=10_000):
             newest.setdefault(row.deployment, row)
         return [newest[name] for name in sorted(newest)]
+
+
+def _from_the_end(page: int, size: int, total: int) -> bool:
+    """Say whether a page lies nearer to the end, and is counted from there."""
+    return (page - 1) * size > total // 2
+
+
+def _page_query(
+    where: list[ColumnElement[bool]], sort: str, page: int, size: int, total: int
+) -> SelectOfScalar[str]:
+    columns, falling = SORTS[sort]
+    skipped, taken = (page - 1) * size, size
+    if _from_the_end(page, size, total):
+        falling, end = not falling, total - skipped
+        skipped, taken = max(end - size, 0), max(min(size, end), 0)
+    order = [column.desc() if falling else column.asc() for column in columns]
+    found = select(CandidateTable.digest).where(*where).order_by(*order)
+    return found.offset(skipped).limit(taken)
 
 
 def _conditions(query: str, status: str | None, tier: str | None) -> list[ColumnElement[bool]]:
