@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import email
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -71,12 +72,14 @@ class Hook(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def places() -> Iterator[tuple[Inbox, ThreadingHTTPServer, Channels]]:
     inbox = Inbox()
-    mail = Controller(inbox, hostname="127.0.0.1", port=0)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    mail = Controller(inbox, hostname="127.0.0.1", port=port)
     mail.start()
     hook = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
     hook.came, hook.answers = [], []
     threading.Thread(target=hook.serve_forever, daemon=True).start()
-    port = mail.server.sockets[0].getsockname()[1]
     channels = Channels(
         Mail("127.0.0.1", port, "govern@bank.example", starttls=False),
         (Webhook(f"http://127.0.0.1:{hook.server_port}/hook", SECRET),),

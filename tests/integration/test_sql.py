@@ -67,7 +67,7 @@ def test_migrating_again_from_another_folder_changes_nothing(
 
 
 def test_a_database_without_tables_is_refused_unless_asked_to_migrate(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="govern init"):
+    with pytest.raises(StorageError, match="govern log reindex"):
         Records.open(tmp_path / "empty.db")
 
 
