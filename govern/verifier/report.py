@@ -10,8 +10,8 @@
 (7) what the facts say of candidate, decision, checks, votes and admission is what these
     statements say.
 
-What is not proved: that the printed pages show these facts (build the report again and
-compare), and what the facts quote from statements that are not attached.
+What is not proved: that the printed pages show these facts (`govern report compare`
+says), and what the facts quote from statements that are not attached.
 """
 
 from __future__ import annotations
@@ -174,8 +174,8 @@ def _say_limits(
     sealed_at: datetime | None,
 ) -> None:
     proved.cannot(
-        "That the printed pages show the attached facts: build the report again from them and "
-        "compare."
+        "That the printed pages show the attached facts: `govern report compare` lays them out "
+        "again and names the pages that differ."
     )
     if sealed_at is None:
         proved.cannot("When the seal was made, other than after its facts were recorded.")
