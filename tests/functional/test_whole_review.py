@@ -53,7 +53,7 @@ class Reviewer:
 
     def make_passkey(self) -> str:
         self.go("/account")
-        self.page.get_by_label("Name").first.fill("blue key")
+        self.page.locator("#passkey-name").fill("blue key")
         self.press("Make a passkey")
         self.page.get_by_text("Not enrolled yet").wait_for()
         return self.page.locator("#passkeys ~ ul code").first.inner_text()
