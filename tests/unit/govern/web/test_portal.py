@@ -179,3 +179,20 @@ def test_errors_are_sentences(signed_in) -> None:
         answer = client.get(path)
         assert answer.status_code == status, path
         assert b"Traceback" not in answer.data
+
+
+def test_a_pages_time_and_slowest_query_are_in_the_log_and_no_values(signed_in, caplog) -> None:
+    client = signed_in("olga")
+    with caplog.at_level("INFO", logger="govern.web.timing"):
+        answer = client.get("/candidates?q=secret-name")
+    assert re.fullmatch(r"app;dur=[\d.]+, db;dur=[\d.]+", answer.headers["Server-Timing"])
+    (line,) = [one.getMessage() for one in caplog.records if one.name == "govern.web.timing"]
+    assert line.startswith("GET inventory.candidates 200: ") and "slowest" in line and "SELECT" in line
+    assert "secret-name" not in line
+
+
+def test_roles_that_exclude_each_other_are_not_given(signed_in, send) -> None:
+    client = signed_in("root")
+    for roles in (["admin", "reviewer"], ["auditor", "platform"]):
+        form = {"email": "new@bank.example", "name": "New", "roles": roles}
+        assert send(client, "/people", **form).status_code == 400
