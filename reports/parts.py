@@ -12,12 +12,14 @@ from reports.document import (
     Column,
     Cover,
     Document,
+    Figure,
     NotProvided,
     Paragraph,
     Section,
     Status,
     Table,
 )
+from reports.drawing import Drawing
 from reports.errors import ReportError
 from reports.texts import Texts
 
@@ -141,6 +143,11 @@ class Parts:
     def section(self, key: str, blocks: list[Block], **look: bool) -> Section:
         """Close a section; an empty one says so."""
         return Section(key, self.t(f"section.{key}"), tuple(blocks) or (self.nothing(),), **look)
+
+
+def figure_of(key: str, drawn: Drawing, read: str, ev: tuple[str, ...]) -> Figure:
+    """Return a drawing as a figure: how to read it, and the evidence behind it."""
+    return Figure(key, drawn.title, drawn.svg, drawn.description, read, ev)
 
 
 def table(

@@ -126,27 +126,14 @@ def sign_pdf(
         ReportError: key or chain cannot be read, or signing is refused.
     """
     chain = certificates_of(cert_chain_pem)
-    extra: dict[str, Any] = {}
     timestamper = None if timestamp is None else _CallbackTimeStamper(timestamp)
-    if timestamper is not None and revocations is not None:
-        context = ValidationContext(
-            trust_roots=[chain[-1]],
-            other_certs=chain[1:],
-            allow_fetching=False,
-            crls=[CertificateList.load(revocations)],
-            revocation_mode="require",
-        )
-        extra = {
-            "embed_validation_info": True,
-            "validation_context": context,
-            "dss_settings": _ONE_REVISION,
-        }
+    lasting = _lasting(chain, revocations) if timestamper and revocations is not None else {}
     meta = signers.PdfSignatureMetadata(
         field_name=FIELD,
         md_algorithm="sha256",
         subfilter=SigSeedSubFilter.PADES,
         reason=reason,
-        **extra,
+        **lasting,
     )
     own = _CallbackSigner(sign, chain) if sign else _signer(key_pem or b"", chain, password)
     signer = signers.PdfSigner(meta, signer=own, timestamper=timestamper)
@@ -155,3 +142,19 @@ def sign_pdf(
     except Exception as error:
         raise ReportError(f"The report could not be signed: {error}") from error
     return bytes(out.getbuffer())
+
+
+def _lasting(chain: list[Any], revocations: bytes) -> dict[str, Any]:
+    """Return what makes a seal B-LT: certificates and the revocation list lie inside it."""
+    context = ValidationContext(
+        trust_roots=[chain[-1]],
+        other_certs=chain[1:],
+        allow_fetching=False,
+        crls=[CertificateList.load(revocations)],
+        revocation_mode="require",
+    )
+    return {
+        "embed_validation_info": True,
+        "validation_context": context,
+        "dss_settings": _ONE_REVISION,
+    }

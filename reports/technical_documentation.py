@@ -12,9 +12,9 @@ from typing import Any
 from reports.document import Block, Callout, Cell, Cover, Document, NotProvided, Section, Status
 from reports.parts import Parts, table
 from reports.sections.back import changes_section, evidence_index, verify_steps
+from reports.sections.explaining import explanations_section
 from reports.sections.front import data_section, lineage_section, model_section
 from reports.sections.middle import (
-    explanations_section,
     fairness_section,
     performance_section,
     robustness_section,

@@ -32,77 +32,72 @@ def front(p: Parts) -> list[Section]:
 
 
 def _summary(p: Parts) -> Section:
-    worst, t = p.metrics("fairness").get("worst") or {}, p.t
-    feature = (p.metrics("fairness").get("features") or {}).get(worst.get("feature")) or {}
-    ratio, accuracy = (
-        feature.get("ratio") or {},
-        p.metrics("performance").get("accuracy") or {},
-    )
+    t, said = p.t, p.get("human.limitations.text")
+    blocks: list[Block] = [
+        Paragraph(str(p.get("candidate.intended_use", "")), lead=True),
+        KeyFacts((_decided(p), _worst(p), _accuracy(p))),
+        Heading(t("summary.mattered")),
+        *(_mattered(p) or [Paragraph(t("summary.all_met"))]),
+        _votes(p),
+        Heading(t("summary.unknown")),
+    ]
+    blocks += [Paragraph(str(said))] if said else p.human("limitations", t("summary.limitations"))
+    blocks.append(Callout(t("summary.care"), t("text.care")))
+    return p.section("summary", blocks, single_page=True)
+
+
+def _decided(p: Parts) -> KeyFact:
     outcome = str(p.get("decision.value.outcome", "none"))
-    votes = p.rows("approvals")
-    dissent = sum(v.get("vote") == "dissent" for v in votes)
-    blocks: list[Block] = [Paragraph(str(p.get("candidate.intended_use", "")), lead=True)]
-    blocks.append(
-        KeyFacts(
-            (
-                KeyFact(
-                    t("cover.decision"),
-                    t.word("outcome", outcome),
-                    t.date(p.get("decision.value.as_of")),
-                    SIGN.get(outcome),
-                    p.ev(p.get("decision.statement")),
-                ),
-                KeyFact(
-                    t("summary.worst", feature=p.attribute(worst.get("feature", ""))),
-                    t.number(ratio.get("value")),
-                    t(
-                        "summary.worst_detail",
-                        group=ratio.get("group"),
-                        reference=ratio.get("reference"),
-                        interval=t.interval(ratio.get("low"), ratio.get("high")),
-                    ),
-                    None,
-                    p.check_ev("fairness"),
-                ),
-                KeyFact(
-                    t("summary.accuracy"),
-                    t.percent(accuracy.get("value")),
-                    t(
-                        "summary.interval",
-                        low=t.percent(accuracy.get("low")),
-                        high=t.percent(accuracy.get("high")),
-                    ),
-                    None,
-                    p.check_ev("performance"),
-                ),
-            )
-        )
+    return KeyFact(
+        p.t("cover.decision"),
+        p.t.word("outcome", outcome),
+        p.t.date(p.get("decision.value.as_of")),
+        SIGN.get(outcome),
+        p.ev(p.get("decision.statement")),
     )
-    found = open_rules(p)
-    lines = [
+
+
+def _worst(p: Parts) -> KeyFact:
+    t, worst = p.t, p.metrics("fairness").get("worst") or {}
+    feature = (p.metrics("fairness").get("features") or {}).get(worst.get("feature")) or {}
+    ratio = feature.get("ratio") or {}
+    detail = t(
+        "summary.worst_detail",
+        group=ratio.get("group"),
+        reference=ratio.get("reference"),
+        interval=t.interval(ratio.get("low"), ratio.get("high")),
+    )
+    name = t("summary.worst", feature=p.attribute(worst.get("feature", "")))
+    return KeyFact(name, t.number(ratio.get("value")), detail, None, p.check_ev("fairness"))
+
+
+def _accuracy(p: Parts) -> KeyFact:
+    t, accuracy = p.t, p.metrics("performance").get("accuracy") or {}
+    low, high = t.percent(accuracy.get("low")), t.percent(accuracy.get("high"))
+    detail = t("summary.interval", low=low, high=high)
+    value = t.percent(accuracy.get("value"))
+    return KeyFact(t("summary.accuracy"), value, detail, None, p.check_ev("performance"))
+
+
+def _mattered(p: Parts) -> list[Block]:
+    """Return the rules that were not met, the first of them with their sentences."""
+    t, found = p.t, open_rules(p)
+    lines: list[Block] = [
         Paragraph(f"{rule.title}: {rule.message}", rule.evidence) for rule in found[:SHOWN_FIRST]
     ]
     if len(found) > SHOWN_FIRST:
         lines.append(Paragraph(t("summary.further", count=t.number(len(found) - SHOWN_FIRST))))
-    blocks += [
-        Heading(t("summary.mattered")),
-        *(lines or [Paragraph(t("summary.all_met"))]),
-    ]
-    blocks.append(
-        Paragraph(
-            t(
-                "summary.votes",
-                approvals=sum(v.get("vote") == "approve" for v in votes),
-                dissents=dissent,
-            ),
-            p.ev(*(v.get("statement") for v in votes)),
-        )
+    return lines
+
+
+def _votes(p: Parts) -> Block:
+    votes = p.rows("approvals")
+    said = p.t(
+        "summary.votes",
+        approvals=sum(v.get("vote") == "approve" for v in votes),
+        dissents=sum(v.get("vote") == "dissent" for v in votes),
     )
-    blocks.append(Heading(t("summary.unknown")))
-    said = p.get("human.limitations.text")
-    blocks += [Paragraph(str(said))] if said else p.human("limitations", t("summary.limitations"))
-    blocks.append(Callout(t("summary.care"), t("text.care")))
-    return p.section("summary", blocks, single_page=True)
+    return Paragraph(said, p.ev(*(v.get("statement") for v in votes)))
 
 
 def _use(p: Parts) -> Section:

@@ -6,28 +6,23 @@ from typing import Any
 from reports.document import (
     Block,
     Cell,
-    Figure,
     Heading,
     KeyFact,
     KeyFacts,
     Paragraph,
     Section,
 )
-from reports.drawing import Drawing
 from reports.figures import (
     alarm_rows,
-    attributions,
     bars,
-    deletion,
-    gap,
     group_rates,
-    pair_rows,
     ratio_forest,
     ratio_rows,
     reliability,
     trade_off,
 )
-from reports.parts import Parts, table
+from reports.parts import Parts, figure_of, table
+from reports.sections.explaining import explanations_section
 
 PAIRS_SHOWN = 12
 
@@ -42,10 +37,6 @@ def middle(p: Parts) -> list[Section]:
         robustness_section(p),
         serving_section(p),
     ]
-
-
-def _figure(key: str, drawn: Drawing, read: str, ev: tuple[str, ...]) -> Figure:
-    return Figure(key, drawn.title, drawn.svg, drawn.description, read, ev)
 
 
 def performance_section(p: Parts) -> Section:
@@ -91,7 +82,7 @@ def performance_section(p: Parts) -> Section:
             y_label=t("performance.observed"),
             fmt=t.number,
         )
-        blocks.append(_figure("fig-reliability", drawn, t("text.rel_read"), ev))
+        blocks.append(figure_of("fig-reliability", drawn, t("text.rel_read"), ev))
     return p.section("performance", blocks, new_page=True)
 
 
@@ -126,7 +117,7 @@ def _beside(p: Parts, i: int, name: str, f: Mapping[str, Any]) -> list[Block]:
         forest = ratio_rows(rows[:PAIRS_SHOWN], reference)
         if enough and any(row["value"] is not None for row in forest):
             figure = ratio_forest(forest, title, fmt=t.number, threshold_label=t.number(0.8, 2))
-            drawn.append(_figure(f"fig-{key}-{i}", figure, t(f"text.{key}_read"), ev))
+            drawn.append(figure_of(f"fig-{key}-{i}", figure, t(f"text.{key}_read"), ev))
     return drawn
 
 
@@ -136,7 +127,7 @@ def _alarms(p: Parts, features: Mapping[str, Mapping[str, Any]]) -> list[Block]:
     if not rows:
         return []
     figure = bars(rows, p.t("fairness.alarm"), fmt=p.t.percent)
-    return [_figure("fig-alarm", figure, p.t("text.alarm_read"), p.check_ev("fairness"))]
+    return [figure_of("fig-alarm", figure, p.t("text.alarm_read"), p.check_ev("fairness"))]
 
 
 def _attribute(p: Parts, i: int, name: str, f: Mapping[str, Any]) -> list[Block]:
@@ -168,7 +159,7 @@ def _rates(p: Parts, i: int, name: str, groups: list[Mapping[str, Any]]) -> list
         for g in groups
     ]
     return [
-        _figure(f"fig-rates-{i}", drawn, t("text.rates_read"), ev),
+        figure_of(f"fig-rates-{i}", drawn, t("text.rates_read"), ev),
         table(
             t("fairness.rates", by=p.attribute(name)),
             t("fairness.rate_columns"),
@@ -205,7 +196,7 @@ def _ratios(p: Parts, i: int, name: str, pairs: list[Mapping[str, Any]]) -> list
     ]
     caption = t("fairness.ratios", by=p.attribute(name))
     return [
-        _figure(f"fig-ratio-{i}", drawn, t("text.ratio_read"), ev),
+        figure_of(f"fig-ratio-{i}", drawn, t("text.ratio_read"), ev),
         table(caption, t("fairness.ratio_columns"), rows, dense=True),
     ]
 
@@ -237,85 +228,6 @@ def _left_out(p: Parts, name: str, f: Mapping[str, Any]) -> list[Block]:
         for x in f.get("excluded", [])
     ]
     return [Paragraph(said, ev), *excluded]
-
-
-def explanations_section(p: Parts) -> Section:
-    """Return the section about what moves the score."""
-    m, ev, t = p.metrics("explainability"), p.check_ev("explainability"), p.t
-    if not m:
-        return p.section("explanations", [])
-    drawn = attributions(m.get("global", []), t("explanations.global"), fmt=t.number)
-    blocks: list[Block] = [
-        Paragraph(
-            t(
-                "explanations.method",
-                method=m.get("method"),
-                rows=t.number((m.get("background") or {}).get("rows")),
-                error=t.number(m.get("additivity_error")),
-            ),
-            ev,
-        ),
-        _figure("fig-global", drawn, t("text.glob_read"), ev),
-    ]
-    if m.get("deletion"):
-        moved = deletion(
-            m["deletion"],
-            t("explanations.deletion"),
-            labels=(t("explanations.strongest"), t("explanations.random")),
-            fmt=t.number,
-        )
-        blocks.append(_figure("fig-deletion", moved, t("text.deletion_read"), ev))
-    inner = m.get("inner") or {}
-    if inner.get("global"):
-        scale = t.word("scale", inner.get("scale"))
-        title = t("explanations.inner", scale=scale, rows=t.number(inner.get("rows")))
-        drawn = attributions(inner["global"], title, fmt=t.number)
-        blocks.append(_figure("fig-inner", drawn, t("text.glob_read"), ev))
-    if pairs := pair_rows(inner):
-        drawn = attributions(pairs, t("explanations.interactions"), fmt=t.number)
-        blocks.append(_figure("fig-interactions", drawn, t("text.interactions_read"), ev))
-    g = m.get("gap") or {}
-    if g.get("by_feature"):
-        drawn = gap(
-            g["by_feature"],
-            float(g.get("total") or 0),
-            t("explanations.gap", groups=" / ".join(map(str, g.get("groups", [])))),
-            total_label=t("explanations.total"),
-            fmt=t.number,
-        )
-        blocks.append(_figure("fig-gap", drawn, "", ev))
-    blocks.append(
-        table(
-            t("explanations.proxies"),
-            t("explanations.proxy_columns"),
-            [
-                [
-                    x.get("feature"),
-                    p.attribute(x.get("attribute")),
-                    Cell(t.number(x.get("auc")), ev),
-                ]
-                for x in m.get("proxies", [])[:10]
-            ],
-        )
-    )
-    blocks.append(
-        table(
-            t("explanations.samples"),
-            t("explanations.sample_columns"),
-            [
-                [
-                    s.get("row"),
-                    Cell(t.number(s.get("score")), ev),
-                    "; ".join(
-                        f"{r.get('feature')} {t.number(r.get('contribution'))}"
-                        for r in s.get("reasons", [])[:4]
-                    ),
-                ]
-                for s in m.get("samples", [])[:3]
-            ],
-        )
-    )
-    return p.section("explanations", blocks, new_page=True)
 
 
 def _mitigation(p: Parts) -> Section:
@@ -361,7 +273,7 @@ def _mitigation(p: Parts) -> Section:
     return p.section(
         "mitigation",
         [
-            _figure("fig-trade", drawn, t("text.trade_read"), ev),
+            figure_of("fig-trade", drawn, t("text.trade_read"), ev),
             table(
                 t("mitigation.caption"),
                 t("mitigation.columns"),
