@@ -1,5 +1,8 @@
 """Sections 1 and 4 to 7: summary, use, data, model, lineage. Arranges, never judges."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from reports.document import (
     Block,
     Callout,
@@ -15,6 +18,7 @@ from reports.lineage_figure import lineage
 from reports.parts import SIGN, Parts, table
 from reports.sections.decision import decision, open_rules, regimes
 
+UNKNOWN = "unknown"
 SHOWN_FIRST = 6
 
 
@@ -136,20 +140,24 @@ def data_section(p: Parts) -> Section:
             ],
         )
     )
-    groups = [
-        [p.attribute(f), g, Cell(p.t.number(c), ev)]
-        for f, gs in (m.get("group_counts") or {}).items()
-        for g, c in gs.items()
-    ]
-    groups += [
-        [p.attribute(f), p.t("data.unknown"), Cell(p.t.number(c), ev)]
-        for f, c in (m.get("unknown") or {}).items()
-    ]
-    blocks.append(table(p.t("data.groups"), p.t("data.group_columns"), groups))
+    blocks.append(table(p.t("data.groups"), p.t("data.group_columns"), _people(p, m, ev)))
     for key in ("leaking_refused", "protected_excluded"):
         names = ", ".join(map(str, m.get(key, []))) or p.t("data.none")
         blocks.append(Paragraph(f"{p.t(f'data.{key}')}: {names}.", ev))
     return p.section("data", blocks, new_page=True)
+
+
+def _people(p: Parts, m: Mapping[str, Any], ev: tuple[str, ...]) -> list[list[Any]]:
+    """Return a row for each group of each attribute, people of no known group last."""
+    counts, unknown = m.get("group_counts") or {}, m.get("unknown") or {}
+    rows: list[list[Any]] = []
+    for name in {**counts, **unknown}:
+        known = {group: n for group, n in counts.get(name, {}).items() if group != UNKNOWN}
+        rows += [[p.attribute(name), group, Cell(p.t.number(n), ev)] for group, n in known.items()]
+        if name in unknown:
+            count = Cell(p.t.number(unknown[name]), ev)
+            rows.append([p.attribute(name), p.t("data.unknown"), count])
+    return rows
 
 
 def model_section(p: Parts) -> Section:
