@@ -77,7 +77,7 @@ def test_it_names_no_number_that_a_ratio_must_reach() -> None:
 def test_without_one_of_the_three_tables_it_is_refused() -> None:
     made = facts()
     del made["checks"]["fairness"]["result"]["metrics"]["features"]["race and sex"]
-    with pytest.raises(ReportError, match="none by both"):
+    with pytest.raises(ReportError, match="none by race and sex"):
         render_report(made, created_at=AT)
 
 
