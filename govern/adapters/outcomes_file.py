@@ -12,13 +12,12 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from govern.adapters.outcomes_store import GROUPS_MAX, NAME_CHARS_MAX
 from govern.errors import InvalidRequestError
 from govern.services.monitoring import Fact, Place
 
 BYTES_MAX = 256 << 20
 ROWS_MAX = 2_000_000
-GROUPS_MAX = 16
-NAME_CHARS_MAX = 120
 _OWN = ("log", "index", "row", "outcome")
 _OUTCOMES = {"1": 1, "0": 0, "": None}
 

@@ -123,7 +123,8 @@ def _replay(
     def host(candidate: str) -> ArchivedModel:
         return open_archived(stack, application.blobs, operations.check_files(candidate), device)
 
-    pick, done = picker(log.checkpoint().size), 0
+    size, done = log.checkpoint().size, 0
+    pick = picker(size)
     with bar(f"replaying {gate.name}") as progress:
 
         def count(more: int) -> None:
@@ -132,7 +133,7 @@ def _replay(
             progress(done, pick.count)
 
         outcome = replaying.replay(
-            _logged(log, gate, pick), host, tolerance=tolerance, progress=count
+            _logged(log, size, gate, pick), host, tolerance=tolerance, progress=count
         )
     statement = replaying.record_replay(
         operations.recorder, outcome, origin=log.origin, picked=pick.how, tolerance=tolerance,
@@ -152,7 +153,9 @@ def _replay(
     }
 
 
-def _logged(log: PublishedLog, gate: Path, pick: Pick) -> Iterator[ArchivedRecord | None]:
+def _logged(
+    log: PublishedLog, size: int, gate: Path, pick: Pick
+) -> Iterator[ArchivedRecord | None]:
     """Yield the picked records, each compared with the log's own leaf.
 
     Raises:
@@ -160,8 +163,6 @@ def _logged(log: PublishedLog, gate: Path, pick: Pick) -> Iterator[ArchivedRecor
     """
     from govern.adapters.gate_files import read_records
     from govern.domain.gate_record import parse_leaf
-
-    size = log.checkpoint().size
 
     @lru_cache(maxsize=1)
     def bundle(place: int) -> list[bytes]:
